@@ -1,0 +1,1 @@
+"""maury: calibrated posteriors of stellar parameters from any mix of surveys."""
