@@ -1,0 +1,365 @@
+"""Pack the default spectral library from the grids that the SEDFit source package ships.
+
+    python scripts/build_phoenix_kurucz.py [SEDFit-0.6.1.tar.gz]
+
+Without an argument the archive is downloaded with pip. Its hash is pinned, and its pickles are
+read with a short list of allowed globals: this script is the only place that reads pickles.
+What is done to the models, and why, stands in src/maury/sky/libraries/data/README.md.
+"""
+
+import argparse
+import bz2
+import hashlib
+import io
+import json
+import pickle
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
+
+from maury.sky.libraries.grid import log_black_body
+
+SDIST = "SEDFit==0.6.1"
+SHA256 = "11d9baa903b7340798fe758a2a73738b472748ffa3a7a4fa2a4b1dae7547eb1b"
+TARGET = Path(__file__).parents[1] / "src/maury/sky/libraries/data/phoenix_kurucz.safetensors"
+
+SIGMA = 5.670374419e-5  # Stefan-Boltzmann, erg/s/cm2/K4 (CODATA 2018)
+LOGG = np.arange(0.0, 6.01, 0.5)
+MH = np.array([-4.0, -3.0, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0])
+BLEND = (7200.0, 8200.0)  # K: PHOENIX alone below, Kurucz alone above
+KURUCZ_ALONE = 7000.0  # K: from here a model that PHOENIX lacks may come from Kurucz
+FLOOR = -4.0  # dex below the black body, where no band's light comes from
+BAD = 0.10  # mag from the mean of both neighbours in Teff that condemns a model above 3400 K
+COMPONENTS = 160
+# Windows (Angstrom) about g r i z J H Ks in which neighbouring models are compared.
+WINDOWS = ((3900, 5500), (5500, 7000), (7000, 8300), (8300, 9900))
+WINDOWS += ((11000, 14000), (15000, 18000), (20000, 23500))
+
+Floats = NDArray[np.float64]
+Key = tuple[float, float, float, float]
+
+
+class Restricted(pickle.Unpickler):
+    """Loads arrays and tables; anything else in the file is refused."""
+
+    ALLOWED = frozenset(
+        {
+            ("numpy", "dtype"),
+            ("numpy", "ndarray"),
+            ("numpy.core.multiarray", "_reconstruct"),
+            ("collections", "OrderedDict"),
+            ("astropy.table.table", "Table"),
+            ("astropy.table.column", "Column"),
+            ("astropy.units.quantity", "Quantity"),
+            ("astropy.units.core", "CompositeUnit"),
+            ("astropy.units.core", "IrreducibleUnit"),
+            ("astropy.units.core", "PrefixUnit"),
+            ("astropy.units.core", "Unit"),
+            ("astropy.units.core", "_recreate_irreducible_unit"),
+        }
+    )
+
+    def find_class(self, module: str, name: str) -> object:
+        if (module, name) not in self.ALLOWED:
+            raise pickle.UnpicklingError(f"{module}.{name} is not on the list of allowed globals")
+        if (module, name) == ("collections", "OrderedDict"):
+            return OrderedDict
+        return super().find_class(module, name)
+
+
+@dataclass
+class Models:
+    """Spectra of one source grid: log10(F_lambda / pi B_lambda), by (teff, logg, mh, alpha)."""
+
+    wave: Floats
+    log_ratio: Floats
+    row: dict[Key, int]
+
+    def get(self, teff: float, logg: float, mh: float, alpha: float = 0.0) -> Floats | None:
+        index = self.row.get((teff, logg, mh, alpha))
+        return None if index is None else self.log_ratio[index]
+
+
+@dataclass
+class Report:
+    """What was changed, for the artefact's provenance."""
+
+    repaired: list[str] = field(default_factory=list)
+    filled: list[str] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+def fetch(argument: Path | None) -> bytes:
+    """Return the source archive, whose hash must be the pinned one."""
+    with tempfile.TemporaryDirectory() as folder:
+        if argument is None:
+            pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", ":all:"]
+            subprocess.run([*pip, "-d", folder, SDIST], check=True)
+            argument = next(Path(folder).glob("*.tar.gz"))
+        archive = argument.read_bytes()
+    found = hashlib.sha256(archive).hexdigest()
+    if found != SHA256:
+        raise SystemExit(f"{argument}: sha256 is {found}, expected {SHA256}")
+    return archive
+
+
+def read(archive: bytes, name: str) -> tuple[Floats, Floats, list[Key]]:
+    """Return wavelengths (W,) in Angstrom, log10 F_lambda (N, W) and keys of one grid."""
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        member = tar.extractfile(f"SEDFit-0.6.1/SEDFit/sed_{name}.p")
+        if member is None:
+            raise SystemExit(f"the archive has no sed_{name}.p")
+        log_power, table, wave = Restricted(io.BytesIO(bz2.decompress(member.read()))).load()
+    angstrom = np.asarray(wave.value, dtype=np.float64)
+    columns = [np.asarray(table[c], dtype=np.float64) for c in ("teff", "logg", "feh", "alpha")]
+    keys = [
+        (float(t), float(g), float(m), round(float(a), 1))
+        for t, g, m, a in zip(*columns, strict=True)
+    ]
+    return angstrom, np.asarray(log_power) - np.log10(angstrom), keys
+
+
+def relative(wave: Floats, log_flux: Floats, keys: list[Key], *, renormalise: bool) -> Models:
+    """Express fluxes relative to black bodies, scaled to sigma T^4 where asked."""
+    teff = np.array([key[0] for key in keys])
+    if renormalise:
+        total = np.trapezoid(10.0**log_flux, wave, axis=1)
+        log_flux = log_flux - np.log10(total / (SIGMA * teff**4))[:, None]
+    ratio = log_flux - log_black_body(wave, teff[:, None])
+    return Models(wave, ratio, {key: i for i, key in enumerate(keys)})
+
+
+def rebin(wave: Floats, log_flux: Floats, target: Floats) -> Floats:
+    """Average piecewise linear F_lambda over the bins of `target`; NaN where not covered."""
+    middle = np.sqrt(target[1:] * target[:-1])
+    edge = np.concatenate([[target[0] ** 2 / middle[0]], middle, [target[-1] ** 2 / middle[-1]]])
+    flux = 10.0**log_flux
+    steps = 0.5 * (flux[:, 1:] + flux[:, :-1]) * np.diff(wave)
+    total = np.concatenate([np.zeros((len(flux), 1)), np.cumsum(steps, axis=1)], axis=1)
+    clipped = np.clip(edge, wave[0], wave[-1])
+    cell = np.clip(np.searchsorted(wave, clipped, side="right") - 1, 0, len(wave) - 2)
+    along = clipped - wave[cell]
+    slope = (flux[:, cell + 1] - flux[:, cell]) / (wave[cell + 1] - wave[cell])
+    reached = total[:, cell] + (flux[:, cell] + 0.5 * slope * along) * along
+    width = np.diff(clipped)
+    covered = width > 0.5 * np.diff(edge)
+    mean = np.diff(reached, axis=1) / np.where(covered, width, 1.0)
+    with np.errstate(divide="ignore"):
+        return np.where(covered, np.log10(mean), np.nan)
+
+
+def continue_ends(log_ratio: Floats) -> Floats:
+    """Continue spectra beyond their wavelengths as black bodies that join on."""
+    good = np.flatnonzero(np.isfinite(log_ratio).any(axis=0))
+    result = log_ratio.copy()
+    result[:, : good[0]] = result[:, good[0] : good[0] + 1]
+    result[:, good[-1] + 1 :] = result[:, good[-1] : good[-1] + 1]
+    return result
+
+
+def alpha_of(mh: float) -> float:
+    """[alpha/Fe] of the trend: 0 at solar and above, +0.4 at -1 and below, linear between."""
+    return round(float(np.clip(-0.4 * mh, 0.0, 0.4)), 1)
+
+
+def phoenix_at(models: Models, teff: float, logg: float, mh: float) -> Floats | None:
+    """Pick the PHOENIX model on the alpha trend, or the nearest that the grid has to it."""
+    alpha = alpha_of(mh)
+    found = models.get(teff, logg, mh, alpha)
+    if found is not None or alpha == 0.0:
+        return found
+    if teff >= 4000.0:
+        return models.get(teff, logg, mh)
+    # Below 4000 K a scaled-solar model 0.2 dex richer is the best match to +0.4 in alpha.
+    upper = float(MH[np.searchsorted(MH, mh, side="right")])
+    low, high = models.get(teff, logg, mh), models.get(teff, logg, upper)
+    if low is None or high is None:
+        return None
+    part = 0.5 * alpha / (upper - mh)
+    return (1.0 - part) * low + part * high
+
+
+def cubic_row(nodes: Floats, x: float) -> tuple[NDArray[np.int64], Floats]:
+    """Four nodes about x and their Lagrange weights in log x."""
+    cell = int(np.clip(np.searchsorted(nodes, x, side="right") - 2, 0, len(nodes) - 4))
+    index = np.arange(cell, cell + 4)
+    u = np.log(nodes[index])
+    weights = [
+        np.prod([(np.log(x) - u[q]) / (u[p] - u[q]) for q in range(4) if q != p]) for p in range(4)
+    ]
+    return index, np.array(weights)
+
+
+def kurucz_at(models: Models, nodes: Floats, teff: float, logg: float, mh: float) -> Floats | None:
+    """The Kurucz model, interpolated in Teff onto nodes that only PHOENIX has."""
+    found = models.get(teff, logg, mh)
+    if found is not None or teff in nodes:
+        return found
+    index, weights = cubic_row(nodes, teff)
+    around = [models.get(float(nodes[i]), logg, mh) for i in index]
+    if any(spectrum is None for spectrum in around):
+        return None
+    return np.einsum("p,pw->w", weights, np.stack([s for s in around if s is not None]))
+
+
+def window_magnitudes(cube: Floats, teff: Floats, wave: Floats) -> Floats:
+    """Magnitudes in WINDOWS of a cube (T, G, M, W) at unit sigma T^4, (T, G, M, 7)."""
+    magnitudes = np.empty((*cube.shape[:-1], len(WINDOWS)))
+    for i, t in enumerate(teff):
+        flux = 10.0 ** (cube[i] + log_black_body(wave, t)) / (SIGMA * t**4)
+        for b, (low, high) in enumerate(WINDOWS):
+            part = (wave > low) & (wave < high)
+            magnitudes[i, ..., b] = -2.5 * np.log10(np.trapezoid(flux[..., part], wave[part]))
+    return magnitudes
+
+
+def repair(cube: Floats, teff: Floats, wave: Floats, report: Report) -> None:
+    """Replace models that stand apart from both neighbours in Teff, the worst first.
+
+    Each is replaced at most once, and never one beside a replaced one, so that a true step in
+    the grid (an opacity edge) is not smoothed away node by node.
+    """
+    magnitudes = window_magnitudes(cube, teff, wave)
+    log_t = np.log(teff)
+    part = ((log_t[1:-1] - log_t[:-2]) / (log_t[2:] - log_t[:-2]))[:, None, None]
+    locked = np.zeros(cube.shape[:3], dtype=bool)
+    locked[teff < 3400.0] = True  # where molecules make colours curve in earnest
+    while True:
+        middle = (1 - part[..., None]) * magnitudes[:-2] + part[..., None] * magnitudes[2:]
+        apart = np.nanmax(np.nan_to_num(np.abs(magnitudes[1:-1] - middle)), axis=-1)
+        apart[locked[1:-1]] = 0.0
+        i, j, k = (int(n) for n in np.unravel_index(np.argmax(apart), apart.shape))
+        if apart[i, j, k] < BAD:
+            return
+        p = part[i, 0, 0]
+        cube[i + 1, j, k] = (1 - p) * cube[i, j, k] + p * cube[i + 2, j, k]
+        magnitudes[i + 1, j, k] = middle[i, j, k]
+        locked[i : i + 3, j, k] = True
+        report.repaired.append(f"{teff[i + 1]:g}/{LOGG[j]:g}/{MH[k]:g} ({apart[i, j, k]:.2f} mag)")
+
+
+def fill(cube: Floats, teff: Floats, report: Report) -> None:
+    """Fill single missing models that have both neighbours in Teff or in log g."""
+    present = np.isfinite(cube[..., 0])
+    for i, j, k in np.argwhere(~present):
+        for axis, position, nodes in ((0, i, np.log(teff)), (1, j, LOGG)):
+            if not 0 < position < len(nodes) - 1:
+                continue
+            below, above = (
+                ((i - 1, j, k), (i + 1, j, k)) if axis == 0 else ((i, j - 1, k), (i, j + 1, k))
+            )
+            if present[below] and present[above]:
+                p = (nodes[position] - nodes[position - 1]) / (
+                    nodes[position + 1] - nodes[position - 1]
+                )
+                cube[i, j, k] = (1 - p) * cube[below] + p * cube[above]
+                report.filled.append(f"{teff[i]:g}/{LOGG[j]:g}/{MH[k]:g}")
+                break
+
+
+def assemble(phoenix: Models, kurucz: Models, report: Report) -> tuple[Floats, Floats]:
+    """Return the Teff nodes and the cube (T, G, M, W) of log ratios, NaN where there is none."""
+    cool = np.unique([key[0] for key in phoenix.row])
+    hot = np.unique([key[0] for key in kurucz.row])
+    top = np.searchsorted(cool, 8400.0, side="right")
+    teff = np.concatenate([cool[:top], hot[hot > 8600.0]])
+    low = np.full((top, len(LOGG), len(MH), len(phoenix.wave)), np.nan)
+    for (i, j, k), _ in np.ndenumerate(low[..., 0]):
+        spectrum = phoenix_at(phoenix, float(teff[i]), float(LOGG[j]), float(MH[k]))
+        if spectrum is not None:
+            low[i, j, k] = spectrum
+    repair(low, teff[:top], phoenix.wave, report)
+    cube = np.full((len(teff), *low.shape[1:]), np.nan)
+    cube[:top] = low
+    for i, t in enumerate(teff):
+        share = float(np.clip(np.log(t / BLEND[0]) / np.log(BLEND[1] / BLEND[0]), 0.0, 1.0))
+        for j, g in enumerate(LOGG):
+            for k, m in enumerate(MH):
+                cube[i, j, k] = blended(cube[i, j, k], kurucz, hot, (t, g, m), share)
+    fill(cube, teff, report)
+    return teff, cube
+
+
+def blended(
+    phoenix: Floats, kurucz: Models, nodes: Floats, node: tuple[float, float, float], share: float
+) -> Floats:
+    """Mix the two sources at one node; `share` is Kurucz's part."""
+    teff, logg, mh = node
+    if share == 0.0 and (teff < KURUCZ_ALONE or np.isfinite(phoenix[0])):
+        return phoenix
+    other = kurucz_at(kurucz, nodes, teff, logg, mh)
+    if other is None:
+        # Above log g = 5 Kurucz has none: PHOENIX stands alone up to the end of the blend.
+        return phoenix if share < 1.0 else np.full_like(phoenix, np.nan)
+    if np.isnan(phoenix[0]):
+        return other
+    return (1.0 - share) * phoenix + share * other
+
+
+def soften(cube: Floats) -> Floats:
+    """Floor the log ratio smoothly: log10(10^x + 10^FLOOR)."""
+    return np.logaddexp(cube * np.log(10), FLOOR * np.log(10)) / np.log(10)
+
+
+def compress(spectra: Floats, wave: Floats) -> dict[str, NDArray]:
+    """Weighted principal components of (N, W), coefficients as 16-bit integers."""
+    weight = np.where(wave > 3000.0, 1.0, np.where(wave > 1700.0, 0.3, 0.1))
+    mean = spectra.mean(axis=0)
+    centred = (spectra - mean) * weight
+    _, vectors = np.linalg.eigh(centred.T @ centred)
+    basis = vectors[:, ::-1][:, :COMPONENTS].T
+    coefficients = centred @ basis.T
+    scale = np.abs(coefficients).max(axis=0) / 32767.0
+    return {
+        "coefficients": np.round(coefficients / scale).astype(np.int16),
+        "scale": scale.astype(np.float32),
+        "basis": (basis / weight).astype(np.float32),
+        "mean": mean.astype(np.float32),
+    }
+
+
+def main() -> None:
+    """Build the artefact and print what was done."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("sdist", nargs="?", type=Path, help="SEDFit-0.6.1.tar.gz")
+    parser.add_argument("-o", "--output", type=Path, default=TARGET)
+    arguments = parser.parse_args()
+    archive = fetch(arguments.sdist)
+    report = Report()
+    wave, log_flux, keys = read(archive, "phoenix")
+    phoenix = relative(wave, log_flux, keys, renormalise=True)
+    native, log_flux, keys = read(archive, "kurucz")
+    kurucz = relative(wave, rebin(native, log_flux, wave), keys, renormalise=False)
+    kurucz.log_ratio = continue_ends(kurucz.log_ratio)
+    teff, cube = assemble(phoenix, kurucz, report)
+    exists = np.isfinite(cube[..., 0])
+    tensors = compress(soften(cube[exists]), wave)
+    tensors |= {"wave": wave, "teff": teff, "logg": LOGG, "mh": MH}
+    tensors["exists"] = exists.astype(np.uint8)
+    report.counts = {"nodes": int(exists.size), "models": int(exists.sum())}
+    provenance = {
+        "source": f"{SDIST} (MIT), sha256 {SHA256}",
+        "components": COMPONENTS,
+        "blend_kelvin": BLEND,
+        "floor_dex": FLOOR,
+        "repaired": report.repaired,
+        "filled": report.filled,
+        **report.counts,
+    }
+    # safetensors writes memory as it lies, so every array must be in C order.
+    tensors = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    save_file(tensors, arguments.output, metadata={"provenance": json.dumps(provenance)})
+    print(json.dumps(provenance, indent=1))
+    print(f"{arguments.output}: {arguments.output.stat().st_size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main()
