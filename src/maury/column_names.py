@@ -36,9 +36,9 @@ OVER_ERROR: dict[str, str] = {
 
 #: The same magnitude in Gaia's second data release, where passbands and zero points differ.
 GAIA_DR2: dict[str, str] = {
-    "GAIA/GAIA3.G": "GAIA/GAIA2.G",
-    "GAIA/GAIA3.Gbp": "GAIA/GAIA2.Gbp",
-    "GAIA/GAIA3.Grp": "GAIA/GAIA2.Grp",
+    "GAIA/GAIA3.G": "GAIA/GAIA2r.G",
+    "GAIA/GAIA3.Gbp": "GAIA/GAIA2r.Gbp",
+    "GAIA/GAIA3.Grp": "GAIA/GAIA2r.Grp",
 }
 
 Name = str | tuple[str, str]
@@ -83,7 +83,7 @@ COLUMN_NAMES: dict[str, tuple[Name, ...]] = {
     **{f"Euclid/NISP.{b}": (f"euclid_{b.lower()}",) for b in "YJH"},
     "Kepler/Kepler.K": ("kepler_kp",),
     "TESS/TESS.Red": ("tess_t",),
-    "Hipparcos/Hipparcos.Hp": ("hipparcos_hp", "Hpmag"),
+    "Hipparcos/Hipparcos.Hp_bes": ("hipparcos_hp", "Hpmag"),
 }
 
 #: Names that more than one survey uses, in their exact case ("Gmag" is Gaia's, "gmag" is not).

@@ -24,6 +24,7 @@ from torch import Tensor
 from maury.cells import dense_from_table
 from maury.columns import ColumnPair, ColumnWarning, channel_unit
 from maury.errors import MauryError
+from maury.hashing import mix
 
 __all__ = ["Kind", "Measurements"]
 
@@ -286,10 +287,10 @@ class Measurements:
         if not self.channels:
             return torch.zeros(len(self), dtype=torch.int64, device=self.device)
         names = torch.tensor([_name_hash(n) for n in self.channels], device=self.device)
-        mixed = _mix(names[self.channel] + self.kind.long())
-        mixed = _mix(mixed ^ _float_bits(self.value))
-        mixed = _mix(mixed ^ _float_bits(self.sigma))
-        return _mix(mixed.masked_fill(~self.present, 0).sum(dim=1))
+        mixed = mix(names[self.channel] + self.kind.long())
+        mixed = mix(mixed ^ _float_bits(self.value))
+        mixed = mix(mixed ^ _float_bits(self.sigma))
+        return mix(mixed.masked_fill(~self.present, 0).sum(dim=1))
 
     # -- tables ----------------------------------------------------------------------------
 
@@ -365,29 +366,6 @@ class Measurements:
 def _name_hash(name: str) -> int:
     digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little", signed=True)
-
-
-def _signed(word: int) -> int:
-    """A 64-bit constant as the two's complement that int64 arithmetic wants."""
-    return word - (1 << 64) if word >= 1 << 63 else word
-
-
-_GOLDEN = _signed(0x9E3779B97F4A7C15)
-_MULTIPLY_1 = _signed(0xBF58476D1CE4E5B9)
-_MULTIPLY_2 = _signed(0x94D049BB133111EB)
-
-
-def _shift_right(x: Tensor, bits: int) -> Tensor:
-    """Logical shift: torch's own copies the sign."""
-    return (x >> bits) & ((1 << (64 - bits)) - 1)
-
-
-def _mix(x: Tensor) -> Tensor:
-    """splitmix64's finaliser, with wrap-around int64 arithmetic."""
-    x = x + _GOLDEN
-    x = (x ^ _shift_right(x, 30)) * _MULTIPLY_1
-    x = (x ^ _shift_right(x, 27)) * _MULTIPLY_2
-    return x ^ _shift_right(x, 31)
 
 
 def _float_bits(x: Tensor) -> Tensor:

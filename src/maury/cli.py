@@ -1,0 +1,180 @@
+"""The command line: every command calls one public function."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from maury.errors import MauryError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="Calibrated posteriors of stellar parameters from any mix of surveys.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+messages = Console(stderr=True, highlight=False)
+output = Console(highlight=False)
+
+Model = Annotated[str, typer.Argument(help="A shipped model's name, or a model folder.")]
+OutFolder = Annotated[Path, typer.Option("-o", "--output", help="Folder for the results.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+
+
+@app.command(
+    epilog="Example: `maury infer stars.fits -o parameters.fits --model iris-base --draws 256`"
+)
+def infer(
+    catalog: Annotated[Path, typer.Argument(help="FITS, VOTable, ECSV, CSV or Parquet.")],
+    out: Annotated[Path, typer.Option("-o", "--output", help="Output catalogue, by suffix.")],
+    model: Annotated[str, typer.Option(help="Shipped name or folder.")] = "iris-base",
+    draws: Annotated[int, typer.Option(min=1, help="Posterior draws a star.")] = 64,
+    columns: Annotated[
+        Path | None, typer.Option(help='TOML file: "SVO id" = ["column", "error column"].')
+    ] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    save_draws: Annotated[
+        Path | None, typer.Option(help="Also write all draws, to this Parquet file.")
+    ] = None,
+) -> None:
+    """Posteriors for every star of a catalogue: one row for each row, in order."""
+    from maury.catalogs.job import infer_file
+
+    stars = infer_file(
+        catalog,
+        out,
+        model=model,
+        draws=draws,
+        columns=columns,
+        seed=seed,
+        device=device,
+        save_draws=save_draws,
+    )
+    messages.print(f"{out}: {stars:,} stars")
+
+
+@app.command(epilog="Example: `maury simulate configs/iris-base.toml -n 1000 -o mock.parquet`")
+def simulate(
+    config: Annotated[Path, typer.Argument(help="A training config or a model's config.toml.")],
+    out: Annotated[Path, typer.Option("-o", "--output", help="Output catalogue, by suffix.")],
+    count: Annotated[int, typer.Option("-n", min=1, help="Number of stars.")] = 1000,
+    seed: Seed = 0,
+) -> None:
+    """Mock stars with their true parameters (`ref_*` columns)."""
+    from maury.catalogs.mock import mock_catalog
+    from maury.catalogs.writers import write_table
+    from maury.training.config import read_config
+
+    write_table(mock_catalog(read_config(config).simulator, count, seed=seed), out)
+    messages.print(f"{out}: {count:,} stars")
+
+
+@app.command(epilog="Example: `maury train configs/iris-base.toml -o runs/iris-base --minutes 120`")
+def train(
+    config: Annotated[Path, typer.Argument(help="Training config (TOML).")],
+    out: OutFolder,
+    resume: Annotated[bool, typer.Option(help="Go on from the folder's checkpoint.")] = False,
+    minutes: Annotated[float | None, typer.Option(help="Stop after this long.")] = None,
+    device: Device = "auto",
+) -> None:
+    """Train a model on simulated stars."""
+    from maury.training.config import read_config
+    from maury.training.loop import train as run
+
+    run(
+        read_config(config),
+        out,
+        resume=resume,
+        minutes=minutes,
+        device=device,
+        console=messages,
+    )
+    messages.print(f"{out}: model written")
+
+
+@app.command(epilog="Example: `maury evaluate iris-base --catalog labelled.parquet -o report`")
+def evaluate(
+    model: Model,
+    catalog: Annotated[Path, typer.Option(help="Catalogue with `ref_*` label columns.")],
+    out: OutFolder,
+    draws: Annotated[int, typer.Option(min=2)] = 1000,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Accuracy against a catalogue's labels: `metrics.json` and plots."""
+    from maury.evaluation.report import write_evaluation
+    from maury.inference.posterior import Posterior
+
+    posterior = Posterior.load(model, device=device)
+    write_evaluation(posterior, catalog, out, draws=draws, seed=seed, console=output)
+
+
+@app.command(epilog="Example: `maury calibrate iris-base -o report`")
+def calibrate(
+    model: Model,
+    out: OutFolder,
+    stars: Annotated[int, typer.Option("-n", min=10, help="Fresh simulated stars.")] = 5000,
+    draws: Annotated[int, typer.Option(min=2)] = 1000,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Coverage, SBC and TARP on fresh simulations: `metrics.json` and plots."""
+    from maury.evaluation.report import write_calibration
+    from maury.inference.posterior import Posterior
+
+    posterior = Posterior.load(model, device=device)
+    write_calibration(posterior, out, stars=stars, draws=draws, seed=seed, console=output)
+
+
+@app.command()
+def bands() -> None:
+    """All bands that maury knows."""
+    from maury.sky.bands import band, band_ids
+
+    table = RichTable("id", "pivot (A)", "system", "detector", "floor (mag)")
+    for name in band_ids():
+        b = band(name)
+        table.add_row(b.id, f"{b.pivot:.0f}", b.system, b.detector, f"{b.floor:.2f}")
+    output.print(table)
+
+
+@app.command()
+def models() -> None:
+    """All models that come with maury."""
+    from maury.inference.posterior import SHIPPED, model_names
+    from maury.training.config import read_config
+
+    table = RichTable("name", "description")
+    for name in model_names():
+        table.add_row(name, read_config(SHIPPED / name / "config.toml").description)
+    output.print(table)
+
+
+def main() -> None:
+    """Run a command; what the user got wrong ends in one line and exit code 2, never a traceback."""
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning  # type: ignore[assignment]
+        try:
+            app()
+        except MauryError as error:
+            messages.print(f"[red]Error:[/red] {error}", soft_wrap=True)
+            sys.exit(2)
+        except (OSError, MemoryError) as error:
+            messages.print(f"[red]Error:[/red] {error}", soft_wrap=True)
+            sys.exit(1)
+
+
+def _show_warning(message: Warning | str, *_: object) -> None:
+    messages.print(f"[yellow]Warning:[/yellow] {message}", soft_wrap=True)

@@ -1,0 +1,90 @@
+"""Draws from the posteriors of many stars, with their names and units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from astropy.table import Column, Table
+from torch import Tensor
+
+from maury.errors import MauryError
+from maury.inference.quantiles import quantiles
+from maury.parameters import PARAMETERS
+
+if TYPE_CHECKING:
+    import arviz
+
+__all__ = ["Draws"]
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """K draws of D parameters for N stars.
+
+    Parameters
+    ----------
+    values : Tensor (K, N, D)
+        Physical units; NaN for a star that cannot be answered.
+    parameters : tuple of str
+    """
+
+    values: Tensor
+    parameters: tuple[str, ...]
+
+    def __getitem__(self, name: str) -> Tensor:
+        """Draws (K, N) of one parameter."""
+        if name not in self.parameters:
+            raise MauryError(f"no parameter {name!r} here: these are {', '.join(self.parameters)}")
+        return self.values[..., self.parameters.index(name)]
+
+    def summary(self) -> Table:
+        """Median, 16th and 84th percentile, mean and standard deviation of each parameter.
+
+        Columns ``<name>``, ``<name>_lo``, ``<name>_hi``, ``<name>_mean``, ``<name>_std``, N rows.
+        """
+        table = Table()
+        middle, low, high = quantiles(self.values, [0.5, 0.16, 0.84])
+        # Means of large numbers with small scatter, such as Teff, lose digits in single precision.
+        mean, spread = self.values.double().mean(0), self.values.double().std(0)
+        for i, name in enumerate(self.parameters):
+            about = PARAMETERS[name]
+            for suffix, ucd, meaning, numbers in (
+                ("", "stat.median", "posterior median of the", middle),
+                ("_lo", "stat.min", "16th percentile of the", low),
+                ("_hi", "stat.max", "84th percentile of the", high),
+                ("_mean", "stat.mean", "posterior mean of the", mean),
+                ("_std", "stat.stdev", "posterior standard deviation of the", spread),
+            ):
+                table[name + suffix] = Column(
+                    numbers[:, i].float().cpu().numpy(),
+                    unit=about.unit or None,
+                    description=f"{meaning} {about.description}",
+                    meta={"ucd": f"{about.ucd};{ucd}"},
+                )
+        return table
+
+    def to_arviz(self) -> arviz.InferenceData:
+        """Draws as ArviZ's InferenceData, one chain, dimension ``star``.
+
+        Raises
+        ------
+        MauryError
+            If ArviZ is not installed.
+        """
+        try:
+            import arviz
+        except ImportError:
+            raise MauryError(
+                "ArviZ is not installed: install it by 'pip install maury[arviz]'"
+            ) from None
+        posterior = {name: self[name][None].cpu().numpy() for name in self.parameters}
+        return arviz.from_dict(
+            posterior=posterior, dims={name: ["star"] for name in self.parameters}
+        )
+
+    @classmethod
+    def concatenate(cls, parts: list[Draws]) -> Draws:
+        """Stars of all parts, in order."""
+        return cls(torch.cat([part.values for part in parts], dim=1), parts[0].parameters)

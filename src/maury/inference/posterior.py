@@ -1,0 +1,217 @@
+"""A trained model, ready to answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from maury.errors import MauryError
+from maury.flags import Flag
+from maury.inference.draws import Draws
+from maury.inference.gaia import translate_gaia
+from maury.inference.noise import keyed_uniform
+from maury.measurements import Measurements
+from maury.nets.estimator import Estimator
+from maury.parameters import PARAMETERS
+from maury.simulator import Simulator
+from maury.training.config import ModelConfig
+from maury.training.folder import load_model
+
+__all__ = ["Posterior", "model_names"]
+
+SHIPPED = Path(__file__).parents[1] / "models"
+
+STARS_AT_ONCE = 8192
+DRAWS_AT_ONCE = 131_072
+
+EDGE_MARGIN = 0.02
+"""A draw is at an edge when it lies within this fraction of the parameter's range from it."""
+
+EDGE_SHARE = 0.2
+"""Share of draws at an edge that raises the flag."""
+
+
+class Posterior:
+    """Posterior densities of stellar parameters, given what was measured.
+
+    Examples
+    --------
+    >>> post = Posterior.load("iris-base")
+    >>> draws = post.sample(Measurements.from_table(table), 64, seed=0)
+    >>> draws.summary()
+    """
+
+    def __init__(
+        self, config: ModelConfig, network: Estimator, device: torch.device | str = "cpu"
+    ) -> None:
+        self.config = config
+        self.device = torch.device(device)
+        self.network = network.to(self.device).eval()
+
+    @classmethod
+    def load(cls, name: str | Path, device: str = "auto") -> Posterior:
+        """Load a model by its shipped name or from a folder.
+
+        Raises
+        ------
+        MauryError
+            If there is no such model, or its files are damaged or do not fit together.
+        """
+        folder = SHIPPED / str(name) if str(name) in model_names() else Path(name)
+        if not folder.is_dir():
+            raise MauryError(
+                f"no model {str(name)!r}: it is neither a folder nor one of the shipped models "
+                f"({', '.join(model_names()) or 'none'})"
+            )
+        return cls(*load_model(folder), device=_device(device))
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.config.name
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the parameters, in the order of the draws' last axis."""
+        return tuple(p.name for p in self.network.parameters_of_star)
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Channels that the model reads."""
+        return self.network.features.channels
+
+    @property
+    def simulator(self) -> Simulator:
+        """The sky that the model was trained on."""
+        return Simulator(self.config.simulator)
+
+    @torch.no_grad()
+    def sample(self, observations: Measurements, draws: int, *, seed: int = 0) -> Draws:
+        """Draw from the posterior of each star.
+
+        The draws depend on the seed and on the star's own measurements, on nothing else.
+
+        Parameters
+        ----------
+        observations : Measurements
+            N stars; channels that the model does not know are ignored.
+        draws : int
+            Number K for each star.
+        seed : int
+
+        Returns
+        -------
+        Draws
+            NaN for a star without any usable measurement.
+        """
+        if draws < 1:
+            raise MauryError(f"draws is {draws}: ask for one or more")
+        known = self.known(observations)
+        values = torch.full((draws, len(known), len(self.parameters)), torch.nan)
+        answerable = known.present.any(dim=1).nonzero().squeeze(-1)
+        for rows in answerable.split(STARS_AT_ONCE):
+            values[:, rows] = self._sample_chunk(known[rows].to(self.device), draws, seed).cpu()
+        return Draws(values, self.parameters)
+
+    @torch.no_grad()
+    def log_prob(self, observations: Measurements, theta: Tensor) -> Tensor:
+        """Log of the posterior density.
+
+        Parameters
+        ----------
+        observations : Measurements
+            N stars.
+        theta : Tensor (N, D) or (K, N, D)
+            Physical units.
+
+        Returns
+        -------
+        Tensor (N,) or (K, N)
+            Per unit of each parameter; -inf outside the parameters' bounds.
+        """
+        theta = torch.as_tensor(theta, dtype=torch.float32)
+        many = theta if theta.ndim == 3 else theta[None]
+        known = self.known(observations)
+        result = torch.empty(many.shape[:2])
+        for rows in torch.arange(len(known)).split(STARS_AT_ONCE):
+            context = self.network.context(known[rows].to(self.device))
+            result[:, rows] = self.network.log_prob(many[:, rows].to(self.device), context).cpu()
+        result = result.masked_fill(~_within_bounds(many, self.parameters), -torch.inf)
+        return result if theta.ndim == 3 else result[0]
+
+    def known(self, observations: Measurements) -> Measurements:
+        """What the model reads of the observations, in its own vocabulary."""
+        return translate_gaia(observations, self.channels).select(self.channels)[0].compact()
+
+    def flags(self, observations: Measurements, draws: Draws) -> Tensor:
+        """Flags (N,) int64, see `maury.flags.Flag`."""
+        known = self.known(observations)
+        is_band = torch.tensor([not name.startswith("prior_") for name in self.channels])
+        bands = (known.measured & is_band[known.channel]).sum(dim=1)
+        flags = torch.zeros(len(known), dtype=torch.int64)
+        for raised, flag in (
+            (bands < self.config.simulator.photometry.minimum_bands, Flag.TOO_FEW),
+            (observations.rejected, Flag.REJECTED_VALUE),
+            (_at_edge(draws), Flag.PRIOR_EDGE),
+        ):
+            flags |= raised.long() * int(flag)
+        return flags
+
+    def _sample_chunk(self, known: Measurements, draws: int, seed: int) -> Tensor:
+        context, keys = self.network.context(known), known.hash()
+        step = max(1, DRAWS_AT_ONCE // len(known))
+        parts = [
+            self.network.draw(
+                keyed_uniform(keys, count, self.network.noise_size, seed=seed, first=first), context
+            )
+            for first, count in _steps(draws, step)
+        ]
+        return torch.cat(parts)
+
+
+def model_names() -> tuple[str, ...]:
+    """Names of the shipped models."""
+    return tuple(sorted(path.parent.name for path in SHIPPED.glob("*/model.safetensors")))
+
+
+def _steps(total: int, step: int) -> Iterator[tuple[int, int]]:
+    return ((first, min(step, total - first)) for first in range(0, total, step))
+
+
+def _within_bounds(theta: Tensor, parameters: tuple[str, ...]) -> Tensor:
+    lower = torch.tensor([PARAMETERS[name].lower for name in parameters])
+    upper = torch.tensor([PARAMETERS[name].upper for name in parameters])
+    return ((theta > lower) & (theta < upper)).all(dim=-1)
+
+
+def _at_edge(draws: Draws) -> Tensor:
+    """Stars (N,) of which many draws pile up where the model knows no further.
+
+    No dust is not an edge but a fact, so extinction counts at its upper end only.
+    """
+    raised = torch.zeros(draws.values.shape[1], dtype=torch.bool)
+    for name in draws.parameters:
+        edge = PARAMETERS[name]
+        values = draws[name].log() if edge.scale == "log" else draws[name]
+        ends = torch.tensor([edge.lower, edge.upper])
+        low, high = ends.log() if edge.scale == "log" else ends
+        margin = EDGE_MARGIN * (high - low)
+        near = values > high - margin
+        if name != "a_v":
+            near |= values < low + margin
+        raised |= near.float().mean(0) > EDGE_SHARE
+    return raised
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError):
+        raise MauryError(f"device {name!r} is not available; use 'cpu', 'cuda' or 'auto'") from None
+    return device

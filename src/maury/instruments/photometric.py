@@ -1,0 +1,192 @@
+"""What imaging surveys make of a star's magnitudes: errors, systematic floors, outliers, gaps.
+
+A measured magnitude follows, independently in each band,
+
+    m ~ sum_c f_c N(M + a, sigma^2 + floor^2 + jitter^2 + s_c^2),
+
+with M the model's magnitude, a the star's free amplitude, sigma the error that the catalogue
+states, floor the band's systematic error, jitter one for all bands, and c running over good
+measurements (s = 0), outliers and wild ones (wrong cross-match, saturation, a chromosphere).
+
+Which bands are measured and how large their errors are follows the sky - survey by survey, limited
+by depth and saturation - but is read off *another* star of the same brightness. What is missing
+therefore says nothing about the star itself. Catalogues drop bands for reasons that nobody models;
+a network that reads parameters off the gaps would be wrong wherever those reasons differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from maury.instruments.surveys import SURVEYS, Survey
+from maury.sky.bands import band
+
+__all__ = ["NoiseComponents", "ObservingRun", "PhotometricConfig", "PhotometricInstrument"]
+
+DEPTH_ERROR = 0.2
+"""Error (mag) at a survey's depth: five sigma."""
+
+
+class PhotometricConfig(BaseModel):
+    """Noise and gaps of the simulated catalogues; magnitudes throughout."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    jitter: float = Field(0.02, ge=0)
+    outlier_fraction: float = Field(0.02, ge=0, lt=0.5)
+    outlier_sigma: float = Field(0.35, gt=0)
+    wild_fraction: float = Field(0.004, ge=0, lt=0.5)
+    wild_sigma: float = Field(2.0, gt=0)
+    chromospheric_fraction: dict[str, float] = {"GALEX/GALEX.FUV": 0.3, "GALEX/GALEX.NUV": 0.02}
+    brightest: float = 4.0
+    faintest: float = 20.0
+    random_subset_fraction: float = Field(0.2, ge=0, le=1)
+    dropout_fraction: float = Field(0.15, ge=0, lt=1)
+    minimum_bands: int = Field(3, ge=1)
+
+
+@dataclass(frozen=True)
+class NoiseComponents:
+    """The mixture that scatters a band's magnitude about the model's.
+
+    Parameters
+    ----------
+    fraction : Tensor (B, 3)
+        Weights of the good, outlying and wild component, summing to one.
+    variance : Tensor (B, 3)
+        Variance (mag^2) that each adds to the square of the catalogue's error.
+    """
+
+    fraction: Tensor
+    variance: Tensor
+
+    def log_likelihood(self, residual: Tensor, sigma: Tensor) -> Tensor:
+        """Log density of residuals (..., B) in mag, given catalogue errors (..., B)."""
+        variance = sigma.unsqueeze(-1) ** 2 + self.variance
+        exponent = -0.5 * residual.unsqueeze(-1) ** 2 / variance
+        log_norm = -0.5 * torch.log(2 * torch.pi * variance)
+        return torch.logsumexp(torch.log(self.fraction) + log_norm + exponent, dim=-1)
+
+
+@dataclass(frozen=True)
+class ObservingRun:
+    """Which bands of N stars were measured, and with which errors.
+
+    Parameters
+    ----------
+    measured : Tensor (N, B) of bool
+    sigma : Tensor (N, B)
+        Catalogue error in mag, also where nothing was measured.
+    """
+
+    measured: Tensor
+    sigma: Tensor
+
+
+class PhotometricInstrument:
+    """All surveys that measure any of ``bands``.
+
+    Parameters
+    ----------
+    bands : sequence of str
+        SVO ids, in the order of the magnitudes' columns.
+    config : PhotometricConfig
+    """
+
+    def __init__(self, bands: Sequence[str], config: PhotometricConfig) -> None:
+        self.bands = tuple(bands)
+        self.config = config
+        self.noise = _noise_components(self.bands, config)
+        self._surveys = [s for s in SURVEYS if any(b in s.depth for b in self.bands)]
+        self._unsurveyed = [b for b in self.bands if not any(b in s.depth for s in SURVEYS)]
+
+    def observe(self, run: ObservingRun, magnitudes: Tensor, generator: torch.Generator) -> Tensor:
+        """Measured magnitudes (N, B) of stars whose true ones are given; NaN where missing."""
+        pick = torch.rand(magnitudes.shape, generator=generator)
+        component = (pick.unsqueeze(-1) > self.noise.fraction.cumsum(-1)[:, :-1]).sum(-1)
+        added = self.noise.variance.expand(*magnitudes.shape, -1)
+        variance = run.sigma**2 + added.gather(-1, component.unsqueeze(-1)).squeeze(-1)
+        scatter = torch.randn(magnitudes.shape, generator=generator) * variance.sqrt()
+        return torch.where(run.measured, magnitudes + scatter, torch.nan)
+
+    def observing_run(self, magnitudes: Tensor, generator: torch.Generator) -> ObservingRun:
+        """Gaps and errors as the surveys would leave them for stars of these magnitudes (N, B)."""
+        count = len(magnitudes)
+        measured = torch.zeros(magnitudes.shape, dtype=torch.bool)
+        sigma = torch.full_like(magnitudes, 0.03)
+        looked = self._coverage(count, generator)
+        for i, survey in enumerate(self._surveys):
+            columns = [j for j, b in enumerate(self.bands) if b in survey.depth]
+            seen, error = _survey_run(
+                survey, [self.bands[j] for j in columns], magnitudes[:, columns], generator
+            )
+            measured[:, columns] = seen & looked[:, i : i + 1]
+            sigma[:, columns] = error
+        for b in self._unsurveyed:
+            measured[:, self.bands.index(b)] = torch.rand(count, generator=generator) < 0.2
+        dropped = torch.rand(magnitudes.shape, generator=generator)
+        measured &= dropped > self.config.dropout_fraction
+        return ObservingRun(self._with_random_subsets(measured, generator), sigma)
+
+    def _coverage(self, count: int, generator: torch.Generator) -> Tensor:
+        """Which survey looked at which star (N, surveys); a group's surveys exclude each other."""
+        looked = torch.zeros(count, len(self._surveys), dtype=torch.bool)
+        for group in dict.fromkeys(s.group for s in self._surveys):
+            members = [i for i, s in enumerate(self._surveys) if s.group == group]
+            pick = torch.rand(count, generator=generator)
+            low = 0.0
+            for i in members:
+                high = low + self._surveys[i].coverage
+                looked[:, i] = (pick >= low) & (pick < high)
+                low = high
+        return looked
+
+    def _with_random_subsets(self, measured: Tensor, generator: torch.Generator) -> Tensor:
+        """Give some stars, and all with too few bands, a subset of any size, any bands alike."""
+        count, bands = measured.shape
+        minimum = min(self.config.minimum_bands, bands)
+        size = torch.randint(minimum, bands + 1, (count, 1), generator=generator)
+        order = torch.rand(measured.shape, generator=generator).argsort(-1).argsort(-1)
+        chosen = torch.rand(count, generator=generator) < self.config.random_subset_fraction
+        chosen |= measured.sum(-1) < minimum
+        return torch.where(chosen.unsqueeze(-1), order < size, measured)
+
+
+def _survey_run(
+    survey: Survey, bands: Sequence[str], magnitudes: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Detections and errors (N, b) of one survey: a floor, and photon noise that grows to 0.2 mag.
+
+    The sky background makes a faint source's error grow as the inverse of its flux, its own
+    photons as the inverse square root: their sum in quadrature is the usual form (e.g. Ivezic et
+    al. 2019, ApJ 873, 111, equation 5).
+    """
+    count = len(magnitudes)
+    low, high = survey.error_floor
+    floor = low * (high / low) ** torch.rand(count, 1, generator=generator)
+    depth = torch.tensor([survey.depth[b] for b in bands])
+    depth = depth + 0.3 * torch.randn(count, 1, generator=generator)
+    flux = 10 ** (0.4 * (magnitudes - depth)).clamp(-20, 4)
+    photon = DEPTH_ERROR * torch.sqrt(0.04 * flux + 0.96 * flux**2)
+    scatter = torch.exp(0.2 * torch.randn(magnitudes.shape, generator=generator))
+    sigma = torch.sqrt(floor**2 + photon**2) * scatter
+    detected = (magnitudes > survey.saturation) & (magnitudes < depth + 0.5) & (sigma < 0.5)
+    return detected, sigma.clamp(1e-4, 0.5)
+
+
+def _noise_components(bands: Sequence[str], config: PhotometricConfig) -> NoiseComponents:
+    floor = torch.tensor([band(b).floor for b in bands])
+    wild = torch.tensor([config.chromospheric_fraction.get(b, config.wild_fraction) for b in bands])
+    outlier = torch.full_like(wild, config.outlier_fraction)
+    base = floor**2 + config.jitter**2
+    return NoiseComponents(
+        fraction=torch.stack([1 - outlier - wild, outlier, wild], dim=-1),
+        variance=torch.stack(
+            [base, base + config.outlier_sigma**2, base + config.wild_sigma**2], dim=-1
+        ),
+    )

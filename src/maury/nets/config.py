@@ -1,0 +1,67 @@
+"""Which encoder and which flow, and how large."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = [
+    "DeepSetConfig",
+    "MafConfig",
+    "NetworkConfig",
+    "SetTransformerConfig",
+    "SplineConfig",
+]
+
+
+class _Config(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SetTransformerConfig(_Config):
+    """Sizes of `maury.nets.set_transformer.SetTransformer`."""
+
+    kind: Literal["set_transformer"]
+    width: int = Field(gt=0)
+    layers: int = Field(gt=0)
+    heads: int = Field(gt=0)
+    feedforward: int = Field(gt=0)
+    dropout: float = Field(0.0, ge=0, lt=1)
+
+
+class DeepSetConfig(_Config):
+    """Sizes of `maury.nets.deep_set.DeepSet`."""
+
+    kind: Literal["deep_set"]
+    width: int = Field(gt=0)
+    layers: int = Field(gt=0)
+    feedforward: int = Field(gt=0)
+    dropout: float = Field(0.0, ge=0, lt=1)
+
+
+class MafConfig(_Config):
+    """Sizes of `maury.nets.autoregressive.MaskedAutoregressiveFlow`."""
+
+    kind: Literal["maf"]
+    blocks: int = Field(10, gt=0)
+    hidden: int = Field(256, gt=0)
+    layers: int = Field(2, gt=0)
+    components: int = Field(5, gt=0)
+
+
+class SplineConfig(_Config):
+    """Sizes of `maury.nets.coupling.SplineCouplingFlow`."""
+
+    kind: Literal["spline"]
+    transforms: int = Field(6, gt=0)
+    hidden: int = Field(64, gt=0)
+    layers: int = Field(2, gt=0)
+    bins: int = Field(8, gt=1)
+
+
+class NetworkConfig(_Config):
+    """An encoder of measurements and a flow over parameters."""
+
+    encoder: Annotated[SetTransformerConfig | DeepSetConfig, Field(discriminator="kind")]
+    flow: Annotated[MafConfig | SplineConfig, Field(discriminator="kind")]

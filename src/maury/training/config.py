@@ -1,0 +1,80 @@
+"""Everything a training run is, in one versioned file: sky, network, schedule."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from maury.errors import MauryError
+from maury.nets.config import NetworkConfig
+from maury.simulator import SimulatorConfig
+
+__all__ = ["ModelConfig", "TrainingConfig", "read_config", "write_config"]
+
+
+class TrainingConfig(BaseModel):
+    """How long and how fast to learn.
+
+    The learning rate rises linearly over ``warmup_steps`` to ``learning_rate`` and falls to zero
+    by half a cosine at ``steps``. The weights that are kept are an exponential moving average with
+    ``ema_decay``, taken where the loss on held-out stars was lowest.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seed: int = 0
+    steps: int = Field(gt=0)
+    batch_size: int = Field(1024, gt=0)
+    learning_rate: float = Field(5e-4, gt=0)
+    warmup_steps: int = Field(1000, ge=0)
+    gradient_clip: float = Field(1.0, gt=0)
+    ema_decay: float = Field(0.999, ge=0, lt=1)
+    validate_every: int = Field(1000, gt=0)
+    validation_stars: int = Field(8192, gt=0)
+    checkpoint_every_minutes: float = Field(5.0, gt=0)
+
+
+class ModelConfig(BaseModel):
+    """A model: its name, the sky it learned from, its network, and how it was trained."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: Literal[1]
+    name: str
+    description: str = ""
+    simulator: SimulatorConfig = SimulatorConfig()
+    network: NetworkConfig
+    training: TrainingConfig
+
+
+def read_config(path: Path | str) -> ModelConfig:
+    """Read and check a TOML config.
+
+    Raises
+    ------
+    MauryError
+        If the file is missing, is not TOML, or an entry is missing, unknown or out of range.
+    """
+    path = Path(path)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MauryError(f"{path}: there is no such config file") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise MauryError(f"{path}: not a readable TOML file ({error})") from None
+    try:
+        return ModelConfig.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise MauryError(f"{path}: entry '{where}': {first['msg']}") from None
+
+
+def write_config(config: ModelConfig, path: Path) -> None:
+    """Write the config with every default spelled out, so that later defaults change nothing."""
+    content: dict[str, Any] = config.model_dump(mode="json")
+    path.write_text(tomli_w.dumps(content), encoding="utf-8")

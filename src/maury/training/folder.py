@@ -1,0 +1,107 @@
+"""A model as a folder: weights, config, card. Written by training, read by inference."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from maury.errors import MauryError
+from maury.nets.estimator import Estimator
+from maury.training.checkpoint import Progress
+from maury.training.config import ModelConfig, read_config, write_config
+
+__all__ = ["FORMAT_VERSION", "load_model", "save_model"]
+
+FORMAT_VERSION = "1"
+WEIGHTS = "model.safetensors"
+CONFIG = "config.toml"
+CARD = "card.md"
+
+
+def save_model(
+    folder: Path, config: ModelConfig, network: Estimator, progress: Progress
+) -> None:
+    """Write ``model.safetensors``, ``config.toml`` and ``card.md``; each appears whole or not."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_config(config, folder / CONFIG)
+    state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
+    metadata = {
+        "format": FORMAT_VERSION,
+        "parameters": json.dumps([p.name for p in network.parameters_of_star]),
+        "channels": json.dumps(network.features.channels),
+        "sha256": _digest(state),
+    }
+    partial = folder / (WEIGHTS + ".partial")
+    save_file(state, partial, metadata)
+    os.replace(partial, folder / WEIGHTS)
+    if not (folder / CARD).exists():
+        (folder / CARD).write_text(_card(config, network, progress), encoding="utf-8")
+
+
+def load_model(folder: Path) -> tuple[ModelConfig, Estimator]:
+    """Read a model folder.
+
+    Raises
+    ------
+    MauryError
+        If a file is missing or damaged, its format is newer than this maury, its hash is wrong,
+        or its tensors do not fit the network that the config describes.
+    """
+    config = read_config(folder / CONFIG)
+    path = folder / WEIGHTS
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except FileNotFoundError:
+        raise MauryError(f"{path}: the model's weights are missing") from None
+    except (SafetensorError, OSError) as error:
+        raise MauryError(f"{path}: not readable weights ({error}); fetch the model anew") from None
+    if metadata.get("format") != FORMAT_VERSION:
+        found = metadata.get("format")
+        raise MauryError(f"{path}: format {found}, this maury reads format {FORMAT_VERSION}")
+    if metadata.get("sha256") != _digest(state):
+        raise MauryError(f"{path}: wrong hash, the weights are damaged; fetch the model anew")
+    network = Estimator(
+        tuple(json.loads(metadata["parameters"])),
+        tuple(json.loads(metadata["channels"])),
+        config.network,
+    )
+    try:
+        network.load_state_dict({key: value.float() for key, value in state.items()})
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise MauryError(f"{path}: the weights do not fit {CONFIG}: {reason}") from None
+    return config, network.eval().requires_grad_(False)
+
+
+def _digest(state: dict[str, torch.Tensor]) -> str:
+    digest = hashlib.sha256()
+    for key in sorted(state):
+        value = state[key].contiguous()
+        digest.update(f"{key} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _card(config: ModelConfig, network: Estimator, progress: Progress) -> str:
+    weights = sum(p.numel() for p in network.parameters())
+    names = ", ".join(p.name for p in network.parameters_of_star)
+    bands = ", ".join(config.simulator.bands)
+    stars = progress.best_step * config.training.batch_size
+    return (
+        f"# {config.name}\n\n{config.description}\n\n"
+        f"- Parameters: {names}\n- Bands: {bands}\n"
+        f"- Prior `{config.simulator.prior}`, library `{config.simulator.library}`, "
+        f"dust law {config.simulator.dust_law}\n"
+        f"- Encoder {config.network.encoder.kind}, flow {config.network.flow.kind}, "
+        f"{weights:,} weights\n"
+        f"- Trained on {stars:,} simulated stars; held-out loss {progress.best_loss:.4f} nats\n"
+        f"- Seed {config.training.seed}, {progress.seconds / 60:.0f} minutes\n"
+    )

@@ -1,0 +1,262 @@
+"""The one training loop."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import hashlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from torch import Tensor
+
+from maury.errors import MauryError
+from maury.measurements import Measurements
+from maury.nets.estimator import Estimator
+from maury.simulator import Simulator
+from maury.training import checkpoint
+from maury.training.average import MovingAverage
+from maury.training.config import ModelConfig
+from maury.training.folder import save_model
+from maury.training.schedule import learning_rate
+
+__all__ = ["Training", "train"]
+
+SCALE_STARS = 50_000
+"""Simulated stars from which the constants of the standardisation are taken."""
+
+LOG_COLUMNS = ("step", "stars", "seconds", "learning_rate", "loss", "held_out_loss")
+
+
+def train(
+    config: ModelConfig,
+    folder: Path,
+    *,
+    resume: bool = False,
+    minutes: float | None = None,
+    device: torch.device | str = "cpu",
+    console: Console | None = None,
+) -> Path:
+    """Train a model and write it as a folder that `maury.Posterior.load` reads.
+
+    Parameters
+    ----------
+    config : ModelConfig
+    folder : Path
+        Receives ``checkpoint.safetensors``, ``log.csv`` and, at the end, the model's files.
+    resume : bool
+        Go on from the folder's checkpoint; the result is that of an uninterrupted run.
+    minutes : float, optional
+        Stop after this long, with a checkpoint, if the steps are not done by then.
+    device : torch device
+    console : rich Console, optional
+        Where progress goes.
+
+    Returns
+    -------
+    Path
+        The model folder.
+
+    Raises
+    ------
+    MauryError
+        If the folder holds another run and ``resume`` is not set, or has nothing to resume.
+    """
+    run = Training(config, folder, device=device)
+    if resume:
+        run.restore()
+    elif run.checkpoint_path.exists():
+        raise MauryError(f"{folder}: holds a training run already; resume it or choose another")
+    run.go(minutes=minutes, console=console or Console(stderr=True))
+    return run.finish()
+
+
+@dataclass
+class _Batch:
+    theta: Tensor
+    measurements: Measurements
+
+
+class Training:
+    """A run: network, its moving average, the best weights so far, and where it stands."""
+
+    def __init__(
+        self, config: ModelConfig, folder: Path, *, device: torch.device | str = "cpu"
+    ) -> None:
+        self.config = config
+        self.schedule = config.training
+        self.folder = folder
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.device = torch.device(device)
+        self.simulator = Simulator(config.simulator)
+        torch.manual_seed(self.schedule.seed)
+        self.network = Estimator(
+            self.simulator.parameters, self.simulator.channels, config.network
+        )
+        first = self._batch("scales", 0, SCALE_STARS)
+        self.network.fit_scales(first.theta, first.measurements)
+        self.network.to(self.device)
+        self.average = MovingAverage(self.network, self.schedule.ema_decay)
+        self.best = copy.deepcopy(self.average.module)
+        self.optimizer = torch.optim.Adam(
+            self.network.parameters(), lr=self.schedule.learning_rate, foreach=True
+        )
+        self.progress = checkpoint.Progress()
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """Where this run keeps its checkpoint."""
+        return self.folder / "checkpoint.safetensors"
+
+    def restore(self) -> None:
+        """Continue from the checkpoint in the folder; rows logged after it are dropped."""
+        if not self.checkpoint_path.exists():
+            raise MauryError(f"{self.folder}: holds no checkpoint to resume from")
+        self.progress = checkpoint.load_checkpoint(
+            self.checkpoint_path, self._modules(), self.optimizer, self._config_hash()
+        )
+        self._trim_log()
+
+    def go(self, *, minutes: float | None, console: Console) -> None:
+        """Update until the steps or the minutes are used up."""
+        started = last_saved = time.monotonic()
+        before = self.progress.seconds
+        losses: list[float] = []
+        with _bar(console) as bar:
+            task = bar.add_task("training", total=self.schedule.steps, loss="", rate="")
+            for step in range(self.progress.step, self.schedule.steps):
+                losses.append(self.update(step))
+                now = time.monotonic()
+                self.progress.step = step + 1
+                self.progress.seconds = before + now - started
+                if (step + 1) % self.schedule.validate_every == 0:
+                    held_out = self.validate()
+                    self._log(sum(losses) / len(losses), held_out)
+                    bar.update(task, loss=f"{held_out:.3f}")
+                    losses.clear()
+                rate = self.progress.step * self.schedule.batch_size / self.progress.seconds
+                bar.update(task, completed=step + 1, rate=f"{rate:,.0f} stars/s")
+                if now - last_saved > 60 * self.schedule.checkpoint_every_minutes:
+                    self.save()
+                    last_saved = now
+                if minutes is not None and now - started > 60 * minutes:
+                    break
+        self.save()
+
+    def update(self, step: int) -> float:
+        """One step of Adam on fresh stars; returns the loss."""
+        batch = self._batch("train", step, self.schedule.batch_size)
+        # Dropout, too, must come out the same after a resume.
+        torch.manual_seed(_seed(self.schedule.seed, "dropout", step))
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(
+                step,
+                peak=self.schedule.learning_rate,
+                warmup=self.schedule.warmup_steps,
+                total=self.schedule.steps,
+            )
+        self.network.train()
+        loss = self.network.loss(batch.theta, batch.measurements)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(
+            self.network.parameters(), self.schedule.gradient_clip
+        )
+        # A step that blew up would spoil Adam's moments for good: leave it out.
+        if torch.isfinite(norm):
+            self.optimizer.step()
+            self.average.update(self.network, step)
+        return loss.item()
+
+    @torch.no_grad()
+    def validate(self) -> float:
+        """Loss of the averaged weights on stars never trained on; keeps them if they are best."""
+        stars = self.schedule.validation_stars
+        chunk = min(stars, 2048)
+        losses = [
+            self.average.module.loss(batch.theta, batch.measurements).item()
+            for batch in self._batches("held out", stars // chunk, chunk)
+        ]
+        loss = sum(losses) / len(losses)
+        if loss < self.progress.best_loss:
+            self.progress.best_loss, self.progress.best_step = loss, self.progress.step
+            self.best.load_state_dict(self.average.module.state_dict())
+        return loss
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+        checkpoint.save_checkpoint(
+            self.checkpoint_path,
+            self._modules(),
+            self.optimizer,
+            self.progress,
+            self._config_hash(),
+        )
+
+    def finish(self) -> Path:
+        """Write the best weights as a model folder."""
+        if self.progress.best_step < 0:
+            self.validate()
+        save_model(self.folder, self.config, self.best, self.progress)
+        return self.folder
+
+    def _modules(self) -> dict[str, torch.nn.Module]:
+        return {"network": self.network, "average": self.average.module, "best": self.best}
+
+    def _batch(self, purpose: str, number: int, stars: int) -> _Batch:
+        generator = torch.Generator().manual_seed(_seed(self.schedule.seed, purpose, number))
+        drawn = self.simulator.draw(stars, generator)
+        return _Batch(drawn.theta.to(self.device), drawn.measurements.to(self.device))
+
+    def _batches(self, purpose: str, count: int, stars: int) -> Iterator[_Batch]:
+        return (self._batch(purpose, number, stars) for number in range(count))
+
+    def _config_hash(self) -> str:
+        return hashlib.sha256(self.config.model_dump_json().encode()).hexdigest()
+
+    def _log(self, loss: float, held_out: float) -> None:
+        path = self.folder / "log.csv"
+        new = not path.exists()
+        rate = self.optimizer.param_groups[0]["lr"]
+        done = self.progress
+        with path.open("a", newline="") as file:
+            writer = csv.writer(file)
+            if new:
+                writer.writerow(LOG_COLUMNS)
+            stars = done.step * self.schedule.batch_size
+            writer.writerow(
+                [done.step, stars, f"{done.seconds:.1f}", f"{rate:.3e}"]
+                + [f"{loss:.5f}", f"{held_out:.5f}"]
+            )
+
+    def _trim_log(self) -> None:
+        path = self.folder / "log.csv"
+        if not path.exists():
+            return
+        header, *rows = path.read_text().splitlines()
+        kept = [row for row in rows if int(row.split(",")[0]) <= self.progress.step]
+        path.write_text("\n".join([header, *kept]) + "\n")
+
+
+def _seed(seed: int, purpose: str, number: int) -> int:
+    """A seed of 63 bits for each batch of each stream: batches never repeat or overlap."""
+    digest = hashlib.sha256(f"{seed}/{purpose}/{number}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TextColumn("{task.fields[rate]}"),
+        TextColumn("held-out loss {task.fields[loss]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )
