@@ -1,0 +1,106 @@
+"""What every conditional normalising flow of maury answers, and the noise it starts from."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["Flow", "bounded", "log_normal", "normal_quantile"]
+
+LOG_ROOT_2PI = 0.5 * math.log(2.0 * math.pi)
+
+
+def normal_quantile(uniform: Tensor) -> Tensor:
+    """Standard-normal numbers from uniform ones; 0 and 1 are taken as the nearest inner float."""
+    info = torch.finfo(uniform.dtype)
+    return torch.special.ndtri(uniform.clamp(info.tiny, 1.0 - info.eps / 2.0))
+
+
+def log_normal(x: Tensor) -> Tensor:
+    """Log density of independent standard normals, summed over the last dimension."""
+    return -0.5 * x.square().sum(dim=-1) - x.shape[-1] * LOG_ROOT_2PI
+
+
+def bounded(x: Tensor, limit: float) -> Tensor:
+    """``x`` near zero, never beyond +-``limit``: keeps exponentials of it finite."""
+    return limit * torch.tanh(x / limit)
+
+
+class Flow(nn.Module, ABC):
+    """A density over z given a context, with draws from explicit noise.
+
+    Attributes
+    ----------
+    features : int
+        D, the number of coordinates.
+    context : int
+        C, the length of the context.
+    noise_size : int
+        M, how many uniform numbers make one draw.
+    """
+
+    # Draws are made this many rows at a time: intermediate arrays then stay in the cache.
+    rows_at_once = 4096
+
+    def __init__(self, features: int, context: int, noise_size: int) -> None:
+        super().__init__()
+        self.features = features
+        self.context = context
+        self.noise_size = noise_size
+
+    @abstractmethod
+    def log_prob(self, z: Tensor, context: Tensor) -> Tensor:
+        """Log density.
+
+        Parameters
+        ----------
+        z : Tensor, (..., N, D)
+        context : Tensor, (N, C)
+
+        Returns
+        -------
+        Tensor, (..., N)
+        """
+
+    @abstractmethod
+    def encode(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Map z (..., N, D) to the base: u (..., N, D) and log |det du/dz| (..., N)."""
+
+    @abstractmethod
+    def _condition(self, context: Tensor) -> tuple[Tensor, ...]:
+        """All that depends on the star alone, computed once; the star is the first dimension."""
+
+    @abstractmethod
+    def _decode(self, noise: Tensor, condition: tuple[Tensor, ...]) -> Tensor:
+        """Noise (K, n, M) to z (K, n, D)."""
+
+    def draw(self, noise: Tensor, context: Tensor) -> Tensor:
+        """Turn noise into draws: a deterministic map, so equal noise gives equal draws.
+
+        Parameters
+        ----------
+        noise : Tensor, (K, N, M)
+            Uniform numbers in (0, 1), M = ``noise_size``.
+        context : Tensor, (N, C)
+
+        Returns
+        -------
+        Tensor, (K, N, D)
+            Distributed as ``exp(log_prob(z, context))`` over z.
+        """
+        draws, stars, _ = noise.shape
+        condition = self._condition(context)
+        per_star = min(draws, self.rows_at_once)
+        step = max(1, self.rows_at_once // max(per_star, 1))
+        pieces = []
+        for start in range(0, stars, step):
+            part = tuple(c[start : start + step] for c in condition)
+            block = noise[:, start : start + step]
+            rows = [self._decode(b, part) for b in block.split(max(per_star, 1))]
+            pieces.append(torch.cat(rows))
+        if not pieces:
+            return noise.new_empty(draws, stars, self.features)
+        return torch.cat(pieces, dim=1)
