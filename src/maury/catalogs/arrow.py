@@ -1,0 +1,106 @@
+"""Between astropy tables and arrow tables, without losing integers, masks or descriptions."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from astropy.table import Column, MaskedColumn, Table
+from astropy.table.serialize import represent_mixins_as_columns
+
+from maury.errors import MauryError
+
+__all__ = ["from_arrow", "plain_columns", "to_arrow"]
+
+_FIELDS = ("unit", "description", "ucd")
+
+
+def from_arrow(table: pa.Table) -> Table:
+    """An astropy table; nulls are masked, 64-bit identifiers stay exact, dates become ISO text."""
+    result = Table()
+    for index, field in enumerate(table.schema):
+        column = _to_column(table.column(index))
+        noted = {k.decode(): v.decode() for k, v in (field.metadata or {}).items()}
+        column.unit = noted.get("unit")
+        column.description = noted.get("description")
+        if "ucd" in noted:
+            column.meta["ucd"] = noted["ucd"]
+        result[field.name] = column
+    return result
+
+
+def to_arrow(table: Table) -> pa.Table:
+    """An arrow table; units, descriptions and UCDs become metadata of its fields."""
+    arrays, fields = [], []
+    for name, column in plain_columns(table).items():
+        array = _to_array(column, name)
+        noted = {
+            key: str(value)
+            for key, value in zip(
+                _FIELDS,
+                (column.unit, column.description, column.meta.get("ucd")),
+                strict=True,
+            )
+            if value
+        }
+        arrays.append(array)
+        fields.append(pa.field(name, array.type, metadata=noted or None))
+    meta = {
+        str(key): value if isinstance(value, str) else json.dumps(value, default=str)
+        for key, value in table.meta.items()
+    }
+    return pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata=meta or None))
+
+
+def plain_columns(table: Table) -> dict[str, Column]:
+    """The table's columns with times, coordinates and quantities written as plain columns."""
+    plain = represent_mixins_as_columns(table, exclude_classes=(MaskedColumn,))
+    return {name: plain[name] for name in plain.colnames}
+
+
+def _to_column(chunks: pa.ChunkedArray) -> Column:
+    kind = chunks.type
+    if pa.types.is_dictionary(kind):
+        chunks = chunks.cast(kind.value_type)
+        kind = chunks.type
+    if pa.types.is_temporal(kind):
+        chunks, kind = chunks.cast(pa.string()), pa.string()
+    if pa.types.is_decimal(kind):
+        chunks, kind = chunks.cast(pa.float64()), pa.float64()
+    missing = chunks.is_null().to_numpy()
+    if pa.types.is_null(kind):
+        return MaskedColumn(np.zeros(len(chunks)), mask=np.ones(len(chunks), dtype=bool))
+    data: np.ndarray[Any, Any]
+    if pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_floating(kind):
+        data = np.array(chunks.fill_null(False if pa.types.is_boolean(kind) else 0).to_numpy())
+    elif _is_text(kind):
+        data = np.array(chunks.fill_null("").to_pylist(), dtype=np.str_)
+    else:
+        data = np.empty(len(chunks), dtype=object)
+        data[:] = chunks.to_pylist()
+        return Column(data)
+    return MaskedColumn(data, mask=missing) if missing.any() else Column(data)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def _to_array(column: Column, name: str) -> pa.Array:
+    data = np.ma.getdata(column)
+    mask = np.ma.getmaskarray(column) if isinstance(column, MaskedColumn) else None
+    data = np.asarray(data)
+    try:
+        if data.ndim > 1:
+            return pa.array(data.tolist())
+        if data.dtype.kind == "S":
+            data = np.char.decode(data, "utf-8", errors="replace")
+        if data.dtype.kind == "f" and data.dtype.itemsize not in (4, 8):
+            data = data.astype(np.float64)
+        if not data.dtype.isnative:
+            data = data.astype(data.dtype.newbyteorder("="))
+        return pa.array(data, mask=mask)
+    except (pa.ArrowException, TypeError, ValueError) as problem:
+        raise MauryError(f"column {name!r} cannot be stored: {problem}") from None
