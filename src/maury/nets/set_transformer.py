@@ -6,14 +6,56 @@ layers (Xiong et al. 2020, arXiv:2002.04745) and the class token of the last as 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from maury.errors import MauryError
-from maury.nets.tokens import Tokens, blank_absent
+from maury.nets.tokens import Tokens
 
 __all__ = ["SetTransformer"]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where each packed token belongs in the padded layout of T tokens a star.
+
+    Everything but attention works on one token at a time and so runs on the present tokens alone;
+    catalogues leave half of all slots empty.
+
+    Attributes
+    ----------
+    index : Tensor, (P,) long
+        Row of each packed token in (N * T); the N class tokens first, at place 0 of their star.
+    keys : Tensor, (N, 1, 1, T) bool
+        Which places hold a token.
+    """
+
+    index: Tensor
+    keys: Tensor
+
+    @classmethod
+    def of(cls, present: Tensor) -> Places:
+        """Places for the slots that are ``present`` (N, S), in order after the class token."""
+        n = len(present)
+        count = present.sum(dim=1)
+        length = 1 + (int(count.max()) if n else 0)
+        first = torch.arange(n, device=present.device) * length
+        slots = (first[:, None] + present.cumsum(dim=1))[present]
+        held = torch.arange(length, device=present.device) <= count[:, None]
+        return cls(index=torch.cat((first, slots)), keys=held[:, None, None, :])
+
+    def spread(self, packed: Tensor) -> Tensor:
+        """(P, W) to (N, T, W), zeros where no token is."""
+        n, length = len(self.keys), self.keys.shape[-1]
+        padded = packed.new_zeros(n * length, packed.shape[-1])
+        return padded.index_copy(0, self.index, packed).view(n, length, -1)
+
+    def pack(self, padded: Tensor) -> Tensor:
+        """(N, T, W) to (P, W)."""
+        return padded.flatten(0, 1).index_select(0, self.index)
 
 
 class Layer(nn.Module):
@@ -30,30 +72,32 @@ class Layer(nn.Module):
         self.contract = nn.Linear(feedforward, width)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, tokens: Tensor, keys: Tensor, *, class_only: bool = False) -> Tensor:
-        """Update tokens (N, T, W), or the first alone, attending to where ``keys`` is true.
+    def forward(self, tokens: Tensor, place: Places, *, class_only: bool = False) -> Tensor:
+        """Update packed tokens (P, W), class tokens first.
 
-        ``keys`` has shape (N, 1, 1, T). With ``class_only`` the queries, the merge and the
-        feed-forward run for the first token alone and (N, 1, W) comes back: the same numbers,
-        without those that nothing reads after the last layer.
+        With ``class_only`` the queries, the merge and the feed-forward run for the N class tokens
+        alone and (N, W) comes back: the same numbers, without those that nothing reads after the
+        last layer.
         """
         width = tokens.shape[-1]
         normed = self.norm_attention(tokens)
         if class_only:
+            n = len(place.keys)
             weight, bias = self.query_key_value.weight, self.query_key_value.bias
-            query = F.linear(normed[:, :1], weight[:width], bias[:width])
-            key, value = F.linear(normed, weight[width:], bias[width:]).chunk(2, dim=-1)
-            tokens = tokens[:, :1]
+            query = F.linear(normed[:n], weight[:width], bias[:width]).unsqueeze(1)
+            key, value = place.spread(F.linear(normed, weight[width:], bias[width:])).chunk(2, -1)
+            tokens = tokens[:n]
         else:
-            query, key, value = self.query_key_value(normed).chunk(3, dim=-1)
+            query, key, value = place.spread(self.query_key_value(normed)).chunk(3, dim=-1)
         mixed = F.scaled_dot_product_attention(
             self._split(query),
             self._split(key),
             self._split(value),
-            attn_mask=keys,
+            attn_mask=place.keys,
             dropout_p=self.dropout.p if self.training else 0.0,
         )
         mixed = mixed.transpose(1, 2).flatten(2)
+        mixed = mixed.squeeze(1) if class_only else place.pack(mixed)
         tokens = tokens + self.dropout(self.merge(mixed))
         hidden = self.dropout(F.gelu(self.expand(self.norm_feedforward(tokens))))
         return tokens + self.dropout(self.contract(hidden))
@@ -124,11 +168,9 @@ class SetTransformer(nn.Module):
         -------
         Tensor, (N, width)
         """
-        tokens = self.tokens(*blank_absent(channel, value, error, present))
-        n = len(tokens)
-        tokens = torch.cat((self.class_token.expand(n, 1, -1), tokens), dim=1)
-        keys = torch.cat((present.new_ones(n, 1), present), dim=1)[:, None, None, :]
+        held = self.tokens(channel[present], value[present], error[present])
+        tokens = torch.cat((self.class_token.expand(len(present), -1), held))
+        place = Places.of(present)
         for layer in self.layers[:-1]:
-            tokens = layer(tokens, keys)
-        summary = self.layers[-1](tokens, keys, class_only=True)
-        return self.norm(summary[:, 0])
+            tokens = layer(tokens, place)
+        return self.norm(self.layers[-1](tokens, place, class_only=True))

@@ -52,7 +52,7 @@ class Tokens(nn.Module):
         self.error = nn.Linear(1, width, bias=False)
 
     def forward(self, channel: Tensor, value: Tensor, error: Tensor) -> Tensor:
-        """Tokens of shape (N, S, width) for channel, value and error of shape (N, S)."""
+        """Tokens of shape (..., width) for channel, value and error of shape (...)."""
         table = self.channel.weight + self.value.bias
         numbers = torch.stack((value, error), dim=-1)
         maps = torch.cat((self.value.weight, self.error.weight), dim=-1)
