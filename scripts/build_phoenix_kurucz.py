@@ -36,9 +36,9 @@ LOGG = np.arange(0.0, 6.01, 0.5)
 MH = np.array([-4.0, -3.0, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0])
 BLEND = (7200.0, 8200.0)  # K: PHOENIX alone below, Kurucz alone above
 KURUCZ_ALONE = 7000.0  # K: from here a model that PHOENIX lacks may come from Kurucz
-FLOOR = -4.0  # dex below the black body, where no band's light comes from
+FLOOR = -5.0  # dex below the black body, where no band's light comes from
 BAD = 0.10  # mag from the mean of both neighbours in Teff that condemns a model above 3400 K
-COMPONENTS = 160
+COMPONENTS = 300
 # Windows (Angstrom) about g r i z J H Ks in which neighbouring models are compared.
 WINDOWS = ((3900, 5500), (5500, 7000), (7000, 8300), (8300, 9900))
 WINDOWS += ((11000, 14000), (15000, 18000), (20000, 23500))
@@ -311,7 +311,7 @@ def soften(cube: Floats) -> Floats:
 
 def compress(spectra: Floats, wave: Floats) -> dict[str, NDArray]:
     """Weighted principal components of (N, W), coefficients as 16-bit integers."""
-    weight = np.where(wave > 3000.0, 1.0, np.where(wave > 1700.0, 0.3, 0.1))
+    weight = np.where(wave > 3000.0, 1.0, np.where(wave > 1700.0, 0.5, 0.1))
     mean = spectra.mean(axis=0)
     centred = (spectra - mean) * weight
     _, vectors = np.linalg.eigh(centred.T @ centred)
