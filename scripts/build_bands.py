@@ -66,6 +66,10 @@ HIPPARCOS = """
 7500 0.176 8000 0.074 8500 0.020 8800 0.000
 """
 
+# Beyond 4200 A the tabulated DECam u is the noise of its measurement, 1% of the area, mostly near
+# 1 micron: to a red star that would be a leak as strong as the band.
+RED_END = {"CTIO/DECam.u": 4200.0}
+
 TOLERANCE = 0.0005
 """Largest change of a magnitude by the thinning, mag."""
 
@@ -82,7 +86,9 @@ def main(speclite: str, pyphot: str) -> None:
     if missing:
         raise SystemExit(f"bands.toml and this script disagree about {sorted(missing)}")
     for name in bands.band_ids():
-        wave, throughput = thin(curves[name])
+        wave, throughput = curves[name]
+        blue = wave <= RED_END.get(name, np.inf)
+        wave, throughput = thin((wave[blue], throughput[blue]))
         lines = [f"{w:.8g},{t:.5g}" for w, t in zip(wave, throughput, strict=True)]
         text = "\n".join(["wavelength,throughput", *lines]) + "\n"
         (OUT / (name.replace("/", "_") + ".csv")).write_text(text, encoding="utf-8")
@@ -109,7 +115,7 @@ def thin(curve: Curve) -> Curve:
 
 
 def _simplify(wave: FloatArray, throughput: FloatArray, tolerance: float) -> FloatArray:
-    """Indices of the points that linear interpolation needs (Ramer 1972, Douglas & Peucker 1973)."""
+    """Indices of the points that linear interpolation needs (Douglas & Peucker 1973)."""
     kept, open_spans = {0, len(wave) - 1}, [(0, len(wave) - 1)]
     while open_spans:
         low, high = open_spans.pop()
@@ -141,8 +147,7 @@ def report(sun: Curve, vega: Curve) -> None:
         at_sun = b.magnitude(*sun) + 31.5721 if b.wave[-1] < sun[0][-1] else np.nan
         at_vega = b.magnitude(*vega)
         print(
-            f"{name:28}{len(b.wave):7}{b.pivot:10.1f}{b.zero_point:8.4f}"
-            f"{at_vega:8.3f}{at_sun:8.3f}"
+            f"{name:28}{len(b.wave):7}{b.pivot:10.1f}{b.zero_point:8.4f}{at_vega:8.3f}{at_sun:8.3f}"
         )
 
 

@@ -39,7 +39,6 @@ PAPER_BANDS: tuple[str, ...] = (
 it lists for SkyMapper (g, r, i, z, y) do not exist: the six real ones stand in their place."""
 
 
-
 def band(id: str) -> Band:
     """The packaged band of that SVO identifier.
 

@@ -31,7 +31,7 @@ AB_CONSTANT = -48.60
 """AB magnitude of 1 erg/s/cm2/Hz (Oke & Gunn 1983)."""
 
 # Three Gauss-Legendre nodes integrate a quintic exactly: between two neighbouring nodes of curve
-# and spectrum the integrand F T lambda is a cubic, and the norm T / lambda is as good as one.
+# and spectrum the integrand F T lambda is a cubic.
 _NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(3)
 
 _BEYOND_GRID = 0.01
@@ -130,7 +130,9 @@ class Band:
         """
         grid = np.asarray(wave, dtype=np.float64)
         if grid.ndim != 1 or len(grid) < 2 or not np.all(np.diff(grid) > 0):
-            raise MauryError("The wavelengths of a spectrum must be one ascending row of 2 or more.")
+            raise MauryError(
+                "The wavelengths of a spectrum must be one ascending row of 2 or more."
+            )
         points, steps = _quadrature(np.union1d(grid, self.wave))
         response = np.interp(points, self.wave, self.throughput, left=0, right=0) * steps
         inside = (points >= grid[0]) & (points <= grid[-1])
@@ -172,7 +174,12 @@ class Band:
 
 
 def _quadrature(nodes: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Gauss-Legendre points and step weights, each (3 (M - 1),), on the cells of `nodes` (M,)."""
+    """Gauss-Legendre points and step weights, both (Q,), on the cells of `nodes` (M,).
+
+    Cells are split where they are broader than 1%, so that 1 / lambda is integrated well too.
+    """
+    count = int(np.log(nodes[-1] / nodes[0]) / 0.01) + 2
+    nodes = np.union1d(nodes, np.geomspace(nodes[0], nodes[-1], count)[1:-1])
     half = np.diff(nodes)[:, None] / 2
     middle = (nodes[1:] + nodes[:-1])[:, None] / 2
     return (middle + half * _NODES).ravel(), (half * _NODE_WEIGHTS).ravel()
