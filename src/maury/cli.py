@@ -114,11 +114,13 @@ def evaluate(
     device: Device = "auto",
 ) -> None:
     """Accuracy against a catalogue's labels: `metrics.json` and plots."""
-    from maury.evaluation.report import write_evaluation
+    from maury.evaluation.accuracy import evaluate as run
+    from maury.evaluation.report import rich_table, write_report
     from maury.inference.posterior import Posterior
 
-    posterior = Posterior.load(model, device=device)
-    write_evaluation(posterior, catalog, out, draws=draws, seed=seed, console=output)
+    result = run(Posterior.load(model, device=device), catalog, draws=draws, seed=seed)
+    write_report(result, out, title=f"{model} on {catalog.name}")
+    output.print(rich_table(result, title=f"{model} on {catalog.name}"))
 
 
 @app.command(epilog="Example: `maury calibrate iris-base -o report`")
@@ -131,11 +133,15 @@ def calibrate(
     device: Device = "auto",
 ) -> None:
     """Coverage, SBC and TARP on fresh simulations: `metrics.json` and plots."""
-    from maury.evaluation.report import write_calibration
+    from maury.evaluation.calibration import calibrate as run
+    from maury.evaluation.report import rich_table, write_report
     from maury.inference.posterior import Posterior
 
     posterior = Posterior.load(model, device=device)
-    write_calibration(posterior, out, stars=stars, draws=draws, seed=seed, console=output)
+    simulations = posterior.simulate(stars, seed=seed)
+    result = run(posterior, simulations, draws=draws, seed=seed)
+    write_report(result, out, title=f"{model} on simulations")
+    output.print(rich_table(result, title=f"{model} on simulations"))
 
 
 @app.command()

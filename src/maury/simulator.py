@@ -15,7 +15,7 @@ from maury.instruments.photometric import ObservingRun, PhotometricConfig, Photo
 from maury.measurements import Measurements
 from maury.sky.bands import PAPER_BANDS, band
 from maury.sky.photometry import MagnitudeTable, cached_table
-from maury.sky.populations import Prior, load_prior
+from maury.sky.populations import Population, load_population
 
 __all__ = ["Simulator", "SimulatorConfig", "Stars"]
 
@@ -71,9 +71,9 @@ class Simulator:
         self._reference = offset.index(min(offset))
 
     @cached_property
-    def prior(self) -> Prior:
+    def prior(self) -> Population:
         """The density that parameters are drawn from."""
-        return load_prior(self.config.prior)
+        return load_population(self.config.prior, self.config.library)
 
     @cached_property
     def table(self) -> MagnitudeTable:

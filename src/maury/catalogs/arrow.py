@@ -6,19 +6,47 @@ import json
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 from astropy.table import Column, MaskedColumn, Table
 from astropy.table.serialize import represent_mixins_as_columns
 
 from maury.errors import MauryError
 
-__all__ = ["from_arrow", "plain_columns", "to_arrow"]
+__all__ = ["as_table", "from_arrow", "plain_columns", "to_arrow"]
 
 _FIELDS = ("unit", "description", "ucd")
 
 
+def as_table(catalog: Any) -> Table:
+    """An astropy table of an astropy Table, a pandas DataFrame or a pyarrow Table.
+
+    Raises
+    ------
+    MauryError
+        If it is none of them, or two columns share a name.
+    """
+    if isinstance(catalog, Table):
+        return catalog
+    if isinstance(catalog, pd.DataFrame):
+        try:
+            catalog = pa.Table.from_pandas(catalog)
+        except (pa.ArrowException, ValueError, TypeError) as problem:
+            raise MauryError(f"this DataFrame cannot be read: {problem}") from None
+    if isinstance(catalog, pa.Table):
+        return from_arrow(catalog)
+    raise MauryError(
+        f"a {type(catalog).__name__} is no table: give an astropy Table, a pandas DataFrame, a "
+        "pyarrow Table or the path of a file"
+    )
+
+
 def from_arrow(table: pa.Table) -> Table:
     """An astropy table; nulls are masked, 64-bit identifiers stay exact, dates become ISO text."""
+    names = table.column_names
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise MauryError(f"two columns are called {twice!r}; names must be distinct")
     result = Table()
     for index, field in enumerate(table.schema):
         column = _to_column(table.column(index))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import csv
 import gzip
 import io
 import warnings
@@ -120,6 +122,10 @@ def _read_fits(path: Path) -> Table:
         _refuse_duplicates(hdu.columns.names, path)
         table = Table.read(hdu, format="fits")
         table.convert_bytestring_to_unicode()
+        for name in table.colnames:
+            if not table[name].dtype.isnative:
+                # FITS is big-endian, which pandas and torch do not take.
+                table[name] = table[name].astype(table[name].dtype.newbyteorder("="))
         for number, name in enumerate(hdu.columns.names, start=1):
             # TCOMM and TUCD are the convention of TOPCAT and of the VO's FITS files.
             if f"TCOMM{number}" in hdu.header and name in table.colnames:
@@ -135,19 +141,37 @@ def _read_votable(path: Path) -> Table:
         warnings.simplefilter("ignore")
         found = parse_votable(path, verify="ignore").get_first_table()
         _refuse_duplicates([field.name for field in found.fields], path)
-        return found.to_table(use_names_over_ids=True)
+        table = found.to_table(use_names_over_ids=True)
+    for name in table.colnames:
+        if table[name].description:
+            table[name].description = " ".join(table[name].description.split())
+    return table
 
 
 def _read_ecsv(path: Path) -> Table:
-    return Table.read(path, format="ascii.ecsv")
+    return _parse_ecsv(path.read_bytes(), path)
+
+
+def _parse_ecsv(raw: bytes, path: Path) -> Table:
+    lines = io.TextIOWrapper(io.BytesIO(raw), encoding="utf-8")
+    delimiter = " "
+    for line in lines:
+        if line.startswith("# delimiter: "):
+            delimiter = line.removeprefix("# delimiter: ").strip().strip("'\"")
+        if not line.startswith("#"):
+            # Looked at here because astropy would quietly rename the second of two namesakes.
+            _refuse_duplicates(next(csv.reader([line], delimiter=delimiter or " ")), path)
+            break
+    return Table.read(io.BytesIO(raw), format="ascii.ecsv")
 
 
 def _read_csv(path: Path) -> Table:
     raw = path.read_bytes()
     if path.suffix.lower() == ".gz":
         raw = gzip.decompress(raw)
+    raw = raw.removeprefix(codecs.BOM_UTF8)
     if raw.startswith(b"# %ECSV"):
-        return Table.read(io.BytesIO(raw), format="ascii.ecsv")
+        return _parse_ecsv(raw, path)
     if b"\0" in raw:
         raise ValueError("it holds binary data")
     skipped = 0

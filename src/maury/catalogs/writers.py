@@ -19,7 +19,6 @@ from astropy.io import fits
 from astropy.io.votable import from_table as votable_from_table
 from astropy.io.votable.tree import Info
 from astropy.table import Column, MaskedColumn, Table
-from astropy.units import UnitsWarning
 
 from maury.catalogs.arrow import plain_columns, to_arrow
 from maury.catalogs.formats import Format, format_of
@@ -136,7 +135,8 @@ def _write_votable(table: Table, path: Path) -> None:
         if plain[name].dtype.kind == "O":
             plain[name] = _text_of(plain[name], name)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UnitsWarning)
+        # VOTable 1.4 knows no dex: astropy writes the unit as text and complains of it.
+        warnings.simplefilter("ignore")
         file = votable_from_table(plain)
         element = file.get_first_table()
         for key, value in table.meta.items():

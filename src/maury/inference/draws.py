@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from astropy.table import Column, Table
+from astropy.table import Table
 from torch import Tensor
 
 from maury.errors import MauryError
@@ -44,25 +44,15 @@ class Draws:
 
         Columns ``<name>``, ``<name>_lo``, ``<name>_hi``, ``<name>_mean``, ``<name>_std``, N rows.
         """
-        table = Table()
         middle, low, high = quantiles(self.values, [0.5, 0.16, 0.84])
         # Means of large numbers with small scatter, such as Teff, lose digits in single precision.
         mean, spread = self.values.double().mean(0), self.values.double().std(0)
+        columns = {"": middle, "_lo": low, "_hi": high, "_mean": mean, "_std": spread}
+        table = Table()
         for i, name in enumerate(self.parameters):
-            about = PARAMETERS[name]
-            for suffix, ucd, meaning, numbers in (
-                ("", "stat.median", "posterior median of the", middle),
-                ("_lo", "stat.min", "16th percentile of the", low),
-                ("_hi", "stat.max", "84th percentile of the", high),
-                ("_mean", "stat.mean", "posterior mean of the", mean),
-                ("_std", "stat.stdev", "posterior standard deviation of the", spread),
-            ):
-                table[name + suffix] = Column(
-                    numbers[:, i].float().cpu().numpy(),
-                    unit=about.unit or None,
-                    description=f"{meaning} {about.description}",
-                    meta={"ucd": f"{about.ucd};{ucd}"},
-                )
+            for suffix, numbers in columns.items():
+                table[name + suffix] = numbers[:, i].float().cpu().numpy()
+                table[name + suffix].unit = PARAMETERS[name].unit or None
         return table
 
     def to_arviz(self) -> arviz.InferenceData:

@@ -14,35 +14,40 @@ import torch
 
 from maury.measurements import Measurements
 
-__all__ = ["translate_gaia"]
+__all__ = ["gaia_counterparts", "translate_gaia"]
+
+DR2, DR3 = "GAIA/GAIA2r", "GAIA/GAIA3"
 
 DR2_MINUS_DR3 = {"G": 0.015, "Gbp": 0.020, "Grp": 0.010}
 """Magnitudes."""
 
 
+def gaia_counterparts(channels: Sequence[str]) -> dict[str, str]:
+    """For each Gaia channel the same band of the other release."""
+    pairs = {f"{DR2}.{s}": f"{DR3}.{s}" for s in DR2_MINUS_DR3}
+    pairs |= {theirs: ours for ours, theirs in pairs.items()}
+    return {name: pairs[name] for name in channels if name in pairs}
+
+
 def translate_gaia(measurements: Measurements, known: Sequence[str]) -> Measurements:
     """Express Gaia slots in the release that ``known`` channels hold, where only one is known."""
-    names = list(measurements.channels)
-    value = measurements.value
-    for suffix, difference in DR2_MINUS_DR3.items():
-        for theirs, ours, offset in (
-            (f"GAIA/GAIA2r.{suffix}", f"GAIA/GAIA3.{suffix}", -difference),
-            (f"GAIA/GAIA3.{suffix}", f"GAIA/GAIA2r.{suffix}", difference),
-        ):
-            if theirs in known or ours not in known or theirs not in names:
-                continue
-            here = measurements.present & (measurements.channel == names.index(theirs))
-            value = torch.where(here, value + offset, value)
-            names[names.index(theirs)] = f"{ours} from {theirs}"
-    return _united(replace(measurements, value=value), names)
+    value, names = measurements.value, list(measurements.channels)
+    for theirs, ours in gaia_counterparts(names).items():
+        if theirs in known or ours not in known:
+            continue
+        place = measurements.channels.index(theirs)
+        offset = DR2_MINUS_DR3[theirs.rsplit(".", 1)[1]] * (1 if theirs.startswith(DR3) else -1)
+        here = measurements.present & (measurements.channel == place)
+        value = torch.where(here, value + offset, value)
+        names[place] = ours
+    return _renamed(replace(measurements, value=value), names)
 
 
-def _united(measurements: Measurements, names: list[str]) -> Measurements:
-    """Give each channel its final name; a name that occurs twice gets one number."""
-    final = [name.split(" from ")[0] for name in names]
-    channels = tuple(dict.fromkeys(final))
-    place = torch.tensor([channels.index(name) for name in final], device=measurements.device)
-    if not final:
+def _renamed(measurements: Measurements, names: list[str]) -> Measurements:
+    """Give the channels new names; channels of one name become one."""
+    if not names:
         return measurements
+    channels = tuple(dict.fromkeys(names))
+    place = torch.tensor([channels.index(name) for name in names], device=measurements.device)
     channel = place[measurements.channel].masked_fill(~measurements.present, 0)
     return replace(measurements, channels=channels, channel=channel)

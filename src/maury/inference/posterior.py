@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 from maury.errors import MauryError
 from maury.flags import Flag
 from maury.inference.draws import Draws
-from maury.inference.gaia import translate_gaia
+from maury.inference.gaia import gaia_counterparts, translate_gaia
 from maury.inference.noise import keyed_uniform
 from maury.measurements import Measurements
 from maury.nets.estimator import Estimator
@@ -83,10 +83,11 @@ class Posterior:
         """Channels that the model reads."""
         return self.network.features.channels
 
-    @property
-    def simulator(self) -> Simulator:
-        """The sky that the model was trained on."""
-        return Simulator(self.config.simulator)
+    def simulate(self, count: int, *, seed: int = 0) -> tuple[Tensor, Measurements]:
+        """Fresh stars of the sky that the model was trained on: theta (N, D), measurements."""
+        generator = torch.Generator().manual_seed(seed)
+        stars = Simulator(self.config.simulator).draw(count, generator)
+        return stars.theta, stars.measurements
 
     @torch.no_grad()
     def sample(self, observations: Measurements, draws: int, *, seed: int = 0) -> Draws:
@@ -145,6 +146,15 @@ class Posterior:
     def known(self, observations: Measurements) -> Measurements:
         """What the model reads of the observations, in its own vocabulary."""
         return translate_gaia(observations, self.channels).select(self.channels)[0].compact()
+
+    def usable(self, channels: Sequence[str]) -> tuple[str, ...]:
+        """Those of a catalogue's channels that the model reads, directly or translated."""
+        translations = gaia_counterparts(channels)
+        return tuple(
+            name
+            for name in channels
+            if name in self.channels or translations.get(name) in self.channels
+        )
 
     def flags(self, observations: Measurements, draws: Draws) -> Tensor:
         """Flags (N,) int64, see `maury.flags.Flag`."""

@@ -1,0 +1,151 @@
+"""The whole job: a catalogue in, a catalogue of posteriors out."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.table import Table, vstack
+
+from maury.catalogs.output import output_table
+from maury.catalogs.readers import read_table
+from maury.catalogs.writers import check_destination, write_table
+from maury.columns import ColumnWarning, recognise, read_mapping
+from maury.errors import MauryError
+from maury.inference.draws import Draws
+from maury.inference.posterior import Posterior, model_names
+from maury.measurements import Measurements
+
+__all__ = ["DEFAULT_MODEL", "infer", "infer_file"]
+
+DEFAULT_MODEL = "iris-base"
+
+ROWS_AT_ONCE = 50_000
+
+
+def infer(
+    catalog: Table | str | Path | Any,
+    *,
+    model: str | Path | Posterior = DEFAULT_MODEL,
+    draws: int = 64,
+    seed: int = 0,
+    columns: dict[str, Any] | None = None,
+    device: str = "auto",
+) -> Table:
+    """Posteriors of every star of a catalogue.
+
+    Parameters
+    ----------
+    catalog : astropy Table, pandas DataFrame, pyarrow Table, or path
+    model : str, path or Posterior
+    draws : int
+        Posterior draws for each star.
+    seed : int
+    columns : dict, optional
+        Channel to column and error column, for names that maury does not recognise.
+    device : str
+
+    Returns
+    -------
+    astropy Table
+        One row for each row of the catalogue, in order: its columns that are not measurements,
+        then ``<name>``, ``_lo``, ``_hi``, ``_mean``, ``_std`` of each parameter, and ``flags``.
+
+    Raises
+    ------
+    MauryError
+        If the catalogue cannot be read, holds no channel that the model knows, or a recognised
+        column holds no numbers.
+    """
+    table = read_table(catalog) if isinstance(catalog, str | Path) else _as_table(catalog)
+    return _answer(table, _posterior(model, device), draws, seed, columns)[0]
+
+
+def infer_file(
+    catalog: Path,
+    out: Path,
+    *,
+    model: str = DEFAULT_MODEL,
+    draws: int = 64,
+    seed: int = 0,
+    columns: Path | None = None,
+    device: str = "auto",
+    save_draws: Path | None = None,
+) -> int:
+    """`infer` from file to file; returns the number of stars. See `infer` for errors."""
+    for destination in (out, save_draws):
+        if destination is not None:
+            check_destination(destination)
+    mapping = read_mapping(columns) if columns is not None else None
+    table = read_table(catalog)
+    result, every_draw = _answer(table, _posterior(model, device), draws, seed, mapping)
+    write_table(result, out)
+    if save_draws is not None:
+        write_table(_draws_table(every_draw), save_draws)
+    return len(result)
+
+
+def _answer(
+    table: Table, posterior: Posterior, draws: int, seed: int, columns: Any
+) -> tuple[Table, Draws]:
+    recognition = recognise(table.colnames, columns=columns)
+    observations = Measurements.from_table(table, columns=columns)
+    _check_channels(observations, posterior)
+    parts, flags, summaries = [], [], []
+    for start in range(0, max(1, len(observations)), ROWS_AT_ONCE):
+        some = observations[start : start + ROWS_AT_ONCE]
+        part = posterior.sample(some, draws, seed=seed)
+        parts.append(part)
+        summaries.append(part.summary())
+        flags.append(posterior.flags(some, part).numpy())
+    result = output_table(
+        table,
+        vstack(summaries, metadata_conflicts="silent") if len(summaries) > 1 else summaries[0],
+        np.concatenate(flags),
+        measured=recognition.columns,
+        meta={"model": posterior.name, "draws": str(draws), "seed": str(seed)},
+    )
+    return result, Draws.concatenate(parts)
+
+
+def _check_channels(observations: Measurements, posterior: Posterior) -> None:
+    """Warn once of what the model cannot use; refuse a table of which it can use nothing."""
+    usable = posterior.usable(observations.channels)
+    if not usable:
+        known = ", ".join(observations.channels) or "none"
+        raise MauryError(
+            f"no column is of use to model {posterior.name!r} (recognised: {known}); "
+            "rename columns as 'maury bands' lists them or give --columns"
+        )
+    unused = [name for name in observations.channels if name not in usable]
+    if unused:
+        warnings.warn(
+            f"model {posterior.name!r} does not use {', '.join(unused)}: ignored",
+            ColumnWarning,
+            stacklevel=4,
+        )
+
+
+def _posterior(model: str | Path | Posterior, device: str) -> Posterior:
+    return model if isinstance(model, Posterior) else Posterior.load(model, device=device)
+
+
+def _as_table(catalog: Any) -> Table:
+    if isinstance(catalog, Table):
+        return catalog
+    if hasattr(catalog, "to_pandas"):
+        catalog = catalog.to_pandas()
+    return Table.from_pandas(catalog)
+
+
+def _draws_table(draws: Draws) -> Table:
+    """One row for each star and draw: ``star`` (row of the catalogue), ``draw``, parameters."""
+    count, stars, _ = draws.values.shape
+    table = Table()
+    table["star"] = np.repeat(np.arange(stars), count)
+    table["draw"] = np.tile(np.arange(count), stars)
+    for name in draws.parameters:
+        table[name] = draws[name].T.reshape(-1).numpy()
+    return table

@@ -1,0 +1,21 @@
+"""Simulated stars as a catalogue, with their true parameters as labels."""
+
+from __future__ import annotations
+
+import torch
+from astropy.table import Table
+
+from maury.simulator import Simulator, SimulatorConfig
+
+__all__ = ["mock_catalog"]
+
+
+def mock_catalog(config: SimulatorConfig, count: int, *, seed: int = 0) -> Table:
+    """Measurements of ``count`` stars (columns by SVO id) and the truth in ``ref_<name>``."""
+    generator = torch.Generator().manual_seed(seed)
+    simulator = Simulator(config)
+    stars = simulator.draw(count, generator)
+    table = stars.measurements.to_table()
+    for i, name in enumerate(simulator.parameters):
+        table[f"ref_{name}"] = stars.theta[:, i].numpy()
+    return table
