@@ -30,7 +30,7 @@ __all__ = [
 PRIOR = "prior_"
 RELEASE = "gaia_release"
 _SVO_ID = re.compile(r"[\w+-]+/[\w+-]+\.[\w+-]+")
-_COMPANION = re.compile(r"_(err|error|sigma|uncertainty|limit)$", re.IGNORECASE)
+_COMPANION = re.compile(r"^(e|err|sigma|l)_|_(err|error|sigma|uncertainty|limit)$", re.I)
 
 
 class ColumnWarning(UserWarning):
