@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
+from bad_models import fill, repair
 from maury.sky.libraries.grid import log_black_body
 
 SDIST = "SEDFit==0.6.1"
@@ -37,12 +38,7 @@ MH = np.array([-4.0, -3.0, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0])
 BLEND = (7200.0, 8200.0)  # K: PHOENIX alone below, Kurucz alone above
 KURUCZ_ALONE = 7000.0  # K: from here a model that PHOENIX lacks may come from Kurucz
 FLOOR = -5.0  # dex below the black body, where no band's light comes from
-BAD = 0.10  # mag from the mean of both neighbours in Teff that condemns a model above 3400 K
 COMPONENTS = 300
-# Windows (Angstrom) about g r i z J H Ks in which neighbouring models are compared.
-WINDOWS = ((3900, 5500), (5500, 7000), (7000, 8300), (8300, 9900))
-WINDOWS += ((11000, 14000), (15000, 18000), (20000, 23500))
-
 Floats = NDArray[np.float64]
 Key = tuple[float, float, float, float]
 
@@ -210,61 +206,6 @@ def kurucz_at(models: Models, nodes: Floats, teff: float, logg: float, mh: float
     return np.einsum("p,pw->w", weights, np.stack([s for s in around if s is not None]))
 
 
-def window_magnitudes(cube: Floats, teff: Floats, wave: Floats) -> Floats:
-    """Magnitudes in WINDOWS of a cube (T, G, M, W) at unit sigma T^4, (T, G, M, 7)."""
-    magnitudes = np.empty((*cube.shape[:-1], len(WINDOWS)))
-    for i, t in enumerate(teff):
-        flux = 10.0 ** (cube[i] + log_black_body(wave, t)) / (SIGMA * t**4)
-        for b, (low, high) in enumerate(WINDOWS):
-            part = (wave > low) & (wave < high)
-            magnitudes[i, ..., b] = -2.5 * np.log10(np.trapezoid(flux[..., part], wave[part]))
-    return magnitudes
-
-
-def repair(cube: Floats, teff: Floats, wave: Floats, report: Report) -> None:
-    """Replace models that stand apart from both neighbours in Teff, the worst first.
-
-    Each is replaced at most once, and never one beside a replaced one, so that a true step in
-    the grid (an opacity edge) is not smoothed away node by node.
-    """
-    magnitudes = window_magnitudes(cube, teff, wave)
-    log_t = np.log(teff)
-    part = ((log_t[1:-1] - log_t[:-2]) / (log_t[2:] - log_t[:-2]))[:, None, None]
-    locked = np.zeros(cube.shape[:3], dtype=bool)
-    locked[teff < 3400.0] = True  # where molecules make colours curve in earnest
-    while True:
-        middle = (1 - part[..., None]) * magnitudes[:-2] + part[..., None] * magnitudes[2:]
-        apart = np.nanmax(np.nan_to_num(np.abs(magnitudes[1:-1] - middle)), axis=-1)
-        apart[locked[1:-1]] = 0.0
-        i, j, k = (int(n) for n in np.unravel_index(np.argmax(apart), apart.shape))
-        if apart[i, j, k] < BAD:
-            return
-        p = part[i, 0, 0]
-        cube[i + 1, j, k] = (1 - p) * cube[i, j, k] + p * cube[i + 2, j, k]
-        magnitudes[i + 1, j, k] = middle[i, j, k]
-        locked[i : i + 3, j, k] = True
-        report.repaired.append(f"{teff[i + 1]:g}/{LOGG[j]:g}/{MH[k]:g} ({apart[i, j, k]:.2f} mag)")
-
-
-def fill(cube: Floats, teff: Floats, report: Report) -> None:
-    """Fill single missing models that have both neighbours in Teff or in log g."""
-    present = np.isfinite(cube[..., 0])
-    for i, j, k in np.argwhere(~present):
-        for axis, position, nodes in ((0, i, np.log(teff)), (1, j, LOGG)):
-            if not 0 < position < len(nodes) - 1:
-                continue
-            below, above = (
-                ((i - 1, j, k), (i + 1, j, k)) if axis == 0 else ((i, j - 1, k), (i, j + 1, k))
-            )
-            if present[below] and present[above]:
-                p = (nodes[position] - nodes[position - 1]) / (
-                    nodes[position + 1] - nodes[position - 1]
-                )
-                cube[i, j, k] = (1 - p) * cube[below] + p * cube[above]
-                report.filled.append(f"{teff[i]:g}/{LOGG[j]:g}/{MH[k]:g}")
-                break
-
-
 def assemble(phoenix: Models, kurucz: Models, report: Report) -> tuple[Floats, Floats]:
     """Return the Teff nodes and the cube (T, G, M, W) of log ratios, NaN where there is none."""
     cool = np.unique([key[0] for key in phoenix.row])
@@ -276,7 +217,8 @@ def assemble(phoenix: Models, kurucz: Models, report: Report) -> tuple[Floats, F
         spectrum = phoenix_at(phoenix, float(teff[i]), float(LOGG[j]), float(MH[k]))
         if spectrum is not None:
             low[i, j, k] = spectrum
-    repair(low, teff[:top], phoenix.wave, report)
+    axes = (np.log(teff), LOGG, MH)
+    report.repaired = repair(low, (axes[0][:top], LOGG, MH), phoenix.wave)
     cube = np.full((len(teff), *low.shape[1:]), np.nan)
     cube[:top] = low
     for i, t in enumerate(teff):
@@ -284,7 +226,7 @@ def assemble(phoenix: Models, kurucz: Models, report: Report) -> tuple[Floats, F
         for j, g in enumerate(LOGG):
             for k, m in enumerate(MH):
                 cube[i, j, k] = blended(cube[i, j, k], kurucz, hot, (t, g, m), share)
-    fill(cube, teff, report)
+    report.filled = fill(cube, axes)
     return teff, cube
 
 
