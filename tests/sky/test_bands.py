@@ -267,6 +267,40 @@ def test_ab_colours_of_vega(blue, red, colour):
     assert first - second == pytest.approx(colour, abs=0.03)
 
 
+# MIST bolometric corrections (Choi et al. 2016; its tables in astroLACHESIS 1.0.9), [Fe/H] = 0: how
+# much redder band - J is at 5000 K, log g 4.5 than at 10000 K, log g 4: free of any zero point.
+MIST = {
+    "GAIA/GAIA3.G": 1.403,
+    "GAIA/GAIA3.Gbp": 1.870,
+    "GAIA/GAIA3.Grp": 0.756,
+    "GAIA/GAIA2r.G": 1.403,
+    "GAIA/GAIA2r.Gbp": 1.876,
+    "TESS/TESS.Red": 0.771,
+    "Kepler/Kepler.K": 1.321,
+    "Hipparcos/Hipparcos.Hp_bes": 1.772,
+    "WISE/WISE.W1": -0.616,
+    "SLOAN/SDSS.g": 2.228,
+    "SLOAN/SDSS.r": 1.224,
+    "PAN-STARRS/PS1.g": 2.094,
+    "PAN-STARRS/PS1.i": 0.767,
+    "SkyMapper/SkyMapper.g": 1.914,
+    "SkyMapper/SkyMapper.z": 0.483,
+}
+
+
+@pytest.mark.parametrize("name", MIST)
+def test_colours_follow_temperature_as_those_of_mist(name, shared):
+    """Photon and energy counting differ here by 0.04 (Kepler, TESS, Hp) to 0.15 mag (Gaia G)."""
+    grid = np.load(shared / "grids" / "ck04_atlas9.npz")
+    colours = []
+    for teff, logg in ((5000, 4.5), (10000, 4.0)):
+        row = (grid["teff"] == teff) & (grid["logg"] == logg) & (grid["feh"] == 0)
+        flam = grid["flam"][np.flatnonzero(row)[0]].astype(float)
+        mags = [band(b).magnitude(grid["wave"], flam) for b in (name, "2MASS/2MASS.J")]
+        colours.append(float(mags[0] - mags[1]))
+    assert colours[0] - colours[1] == pytest.approx(MIST[name], abs=0.035)
+
+
 def test_the_papers_bands_are_all_here_with_six_of_skymapper():
     assert len(PAPER_BANDS) == len(set(PAPER_BANDS)) == 26
     assert set(PAPER_BANDS) <= set(band_ids())

@@ -53,7 +53,7 @@ def band(id: str) -> Band:
         near = [name for name in entries if name.lower().startswith(facility + "/")]
         raise MauryError(
             f"There is no band {id!r}. Known: {', '.join(near or entries)}. "
-            "A curve of your own can be read with maury.sky.read_band."
+            "A curve of your own can be read with maury.sky.bands.read_band."
         )
     return _packaged(id)
 
