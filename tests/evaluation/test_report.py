@@ -1,6 +1,7 @@
 """Reports are complete folders of plain files, and pictures say what they show."""
 
 import json
+import re
 from io import StringIO
 from pathlib import Path
 
@@ -59,8 +60,8 @@ def test_a_calibration_as_a_folder(tmp_path: Path, calibration: CalibrationResul
 def test_tables_for_the_terminal(
     evaluation: EvaluationResult, calibration: CalibrationResult
 ) -> None:
-    for result, words in ((evaluation, ("logg", "MAD")), (calibration, ("all, TARP", "±"))):
-        console = Console(file=StringIO(), width=200)
+    for result, words in ((evaluation, ("logg", "MAD")), (calibration, ("logg HDI", "all TARP"))):
+        console = Console(file=StringIO(), width=80)
         console.print(rich_table(result, title="Mock stars"))
         assert all(word in console.file.getvalue() for word in ("Mock stars", *words))
 
@@ -88,6 +89,9 @@ def test_corner(tmp_path: Path) -> None:
     draws = np.random.default_rng(0).normal([5700, 4.4, 0.0], [60, 0.1, 0.1], (500, 3))
     figure = plots.corner(draws, ("teff", "logg", "mh"))
     assert len(figure.axes) == 9
+    assert re.fullmatch(
+        r"\$T_{\\rm eff}\$ = \$5[67]\d\d\^{\+\d\d}_{-\d\d}\$", figure.axes[0].get_title()
+    )
     plots.save(figure, tmp_path / "corner.png")
     with pytest.raises(MauryError, match=r"\(2, 2\)"):
         plots.corner(np.zeros((2, 2)), ("teff", "logg", "mh"))

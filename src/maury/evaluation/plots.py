@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import torch
 from astropy.table import Table
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -20,6 +21,7 @@ from maury.errors import MauryError
 from maury.evaluation.accuracy import EvaluationResult
 from maury.evaluation.calibration import CalibrationResult, expected_coverage, rank_histogram
 from maury.evaluation.style import COLOURS, SEQUENTIAL, label, style
+from maury.inference.quantiles import quantiles
 
 __all__ = ["corner", "coverage", "hr_diagram", "labels", "ranks", "save", "tarp"]
 
@@ -54,7 +56,9 @@ def ranks(result: CalibrationResult) -> Figure:
         low, high = binom.interval(0.99, total, 1 / bins)
         ax.axhspan(low, high, color="0.88", lw=0)
         ax.axhline(total / bins, color="0.4", lw=0.8)
-        ax.stairs(counts, np.linspace(0, 1, bins + 1), color=COLOURS[0], fill=True, alpha=0.8)
+        edges = np.linspace(0, 1, bins + 1)
+        ax.stairs(counts, edges, color=COLOURS[0], fill=True, alpha=0.4)
+        ax.stairs(counts, edges, color=COLOURS[0])
         ax.set(xlim=(0, 1), ylim=(0, 1.25 * max(high, *counts)), xlabel="rank of the truth / draws")
         ax.set_title(f"{label(name, unit=False)}, p = {p_value:.2g}")
     figure.axes[0].set_ylabel("simulated stars")
@@ -178,16 +182,27 @@ def corner(draws: Tensor | NDArray[Any], parameters: Sequence[str]) -> Figure:
         fig=figure,
         labels=[label(name) for name in parameters],
         quantiles=(0.16, 0.5, 0.84),
-        show_titles=True,
         color=COLOURS[0],
-        title_fmt=".3g",
         plot_datapoints=False,
         fill_contours=True,
         levels=(0.393, 0.865),
         smooth=0.8,
         max_n_ticks=4,
     )
+    middles = quantiles(torch.as_tensor(values), (0.16, 0.5, 0.84)).T.tolist()
+    for name, middle, ax in zip(
+        parameters, middles, figure.axes[:: len(parameters) + 1], strict=True
+    ):
+        ax.set_title(_with_interval(name, *middle), fontsize=10)
     return figure
+
+
+def _with_interval(name: str, low: float, median: float, high: float) -> str:
+    """Median with its 68% interval, to two digits of the smaller arm."""
+    smaller = max(min(high - median, median - low), 1e-6 * max(abs(median), 1e-3))
+    digits = max(0, 1 - int(np.floor(np.log10(smaller))))
+    arms = f"^{{+{high - median:.{digits}f}}}_{{-{median - low:.{digits}f}}}"
+    return f"{label(name, unit=False)} = ${median:.{digits}f}{arms}$"
 
 
 @_styled

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from maury.errors import MauryError
@@ -64,7 +65,7 @@ def write_report(result: Result, folder: str | Path, *, title: str) -> Path:
 def rich_table(result: Result, *, title: str) -> Table:
     """The report's table for the terminal."""
     header, *rows = _rows(result)
-    table = Table(title=title, caption=_summary(result))
+    table = Table(title=title, caption=_summary(result), box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for i, name in enumerate(header):
         table.add_column(name, justify="right" if i else "left")
     for row in rows:
@@ -91,18 +92,16 @@ def accuracy_rows(metrics: Mapping[str, Mapping[str, float]]) -> Rows:
 
 def _calibration_rows(metrics: Mapping[str, Mapping[str, float]]) -> Rows:
     levels = [str(round(100 * level)) for level in LEVELS]
-    rows = [["parameter", *[f"{q}%" for q in levels], "mean rank", "SBC p", "width / prior"]]
+    rows = [["", *[f"{q}%" for q in levels], "rank", "p", "width"]]
     for name, of in metrics.items():
         if name == "joint":
             continue
         shares = [_with_error(of, f"coverage{q}") for q in levels]
-        rest = [_with_error(of, "rank_mean"), _number(of["rank_p"], 3), _number(of["width"], 3)]
+        rest = [_number(of["rank_mean"], 3), _number(of["rank_p"], 3), _number(of["width"], 3)]
         rows.append([name, *shares, *rest])
-        rows.append(
-            [f"{name}, shortest", *[_with_error(of, f"hdi{q}") for q in levels], "", "", ""]
-        )
+        rows.append([f"{name} HDI", *[_with_error(of, f"hdi{q}") for q in levels], "", "", ""])
     joint = metrics["joint"]
-    for kind, title in (("hdi", "all, by density"), ("tarp", "all, TARP")):
+    for kind, title in (("hdi", "all HDI"), ("tarp", "all TARP")):
         p_value = _number(joint["tarp_p"], 3) if kind == "tarp" else ""
         rows.append([title, *[_with_error(joint, f"{kind}{q}") for q in levels], "", p_value, ""])
     return rows
@@ -134,8 +133,10 @@ def _summary(result: Result) -> str:
         )
     return (
         f"{len(result)} simulated stars. Share of truths inside regions of stated probability, "
-        "with standard errors; the mean rank is 0.5 without bias; the width is the median "
-        "posterior width over the prior's."
+        "the standard error of the last digits in brackets: central intervals, then shortest "
+        "intervals or regions of highest density (HDI), and balls about random points (TARP). The "
+        "mean rank of the truth is 0.5 without bias; p is the probability of ranks as uneven as "
+        "these; the width is the median posterior width over the prior's."
     )
 
 
@@ -162,4 +163,5 @@ def _number(value: float, digits: int) -> str:
 
 
 def _with_error(of: Mapping[str, float], key: str) -> str:
-    return f"{_number(of[key], 3)} ± {_number(of[f'{key}_se'], 3)}"
+    error = of[f"{key}_se"]
+    return f"{_number(of[key], 3)}({round(1000 * error)})" if math.isfinite(error) else "-"
