@@ -78,32 +78,33 @@ class MADE(nn.Module):
         return z * scale.exp() + shift, scale.sum(dim=-1)
 
     def inverse(self, u: Tensor, condition: list[Tensor]) -> Tensor:
-        """The z (..., N, D) that `forward` maps to ``u``."""
-        *weights, output = self.masked()
-        found: list[Tensor] = []
-        inputs = u.new_empty(*u.shape[:-1], 0)
-        hidden: list[Tensor | None] = [None] * len(weights)
+        """The z (K, N, D) that `forward` maps to ``u``; not differentiable."""
+        # Units of degree 0 depend on the star alone: their share is the same for all K draws.
+        first = self.edges[1]
+        added = [condition[0]]
+        for weight, add in zip([*self.weights[1:], self.output], condition[1:], strict=True):
+            free = F.relu(added[-1][..., :first])
+            added.append(add + F.linear(free, weight[:, :first]))
+        shape = u.shape[:-1]
+        hidden = [u.new_empty(*shape, len(w)) for w in self.weights]
+        seen = torch.empty_like(u)
+        z = torch.empty_like(u)
         for i in range(self.features):
-            group = slice(self.edges[i], self.edges[i + 1])
-            below: Tensor | None = inputs if i else None
-            for layer, weight in enumerate(weights):
-                h = condition[layer][..., group]
-                if below is not None:
-                    h = F.linear(below, weight[group, : below.shape[-1]]) + h
-                h = F.relu(h)
-                before = hidden[layer]
-                if before is not None:
-                    h = torch.cat((before.expand(*h.shape[:-1], -1), h), dim=-1)
-                below = hidden[layer] = h
-            assert below is not None
-            rows = output[i :: self.features, : below.shape[-1]]
-            scale, shift = (F.linear(below, rows) + condition[-1][..., i :: self.features]).unbind(
-                -1
-            )
-            z = (u[..., i] - shift) * torch.exp(-bounded(scale, LOG_SCALE))
-            found.append(z)
-            inputs = torch.cat((inputs, _squash(z).unsqueeze(-1)), dim=-1)
-        return torch.stack(found, dim=-1)
+            outputs = added[-1][..., i :: self.features]
+            if i:
+                start, stop = self.edges[i], self.edges[i + 1]
+                below, known = seen[..., :i], slice(0, i)
+                for layer, weight in enumerate(self.weights):
+                    new = hidden[layer][..., start:stop]
+                    share = F.linear(below, weight[start:stop, known])
+                    torch.add(share, added[layer][..., start:stop], out=new).relu_()
+                    known = slice(first, stop)
+                    below = hidden[layer][..., known]
+                outputs = F.linear(below, self.output[i :: self.features, known]) + outputs
+            scale, shift = outputs.unbind(-1)
+            z[..., i] = (u[..., i] - shift) * torch.exp(-bounded(scale, LOG_SCALE))
+            seen[..., i] = _squash(z[..., i])
+        return z
 
 
 class GaussianMixture(nn.Module):

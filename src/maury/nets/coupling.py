@@ -57,6 +57,10 @@ def splits(features: int, count: int) -> list[tuple[list[int], list[int]]]:
 class Coupling(nn.Module):
     """Splines of some coordinates, steered by the others and the context."""
 
+    steering: Tensor
+    steered: Tensor
+    back: Tensor
+
     def __init__(
         self,
         steering: list[int],
@@ -69,9 +73,10 @@ class Coupling(nn.Module):
     ) -> None:
         super().__init__()
         self.bins, self.bound = bins, bound
-        self.steering, self.steered = steering, steered
-        back = torch.argsort(torch.tensor(steering + steered))
-        self.back: list[int] = back.tolist()
+        order = torch.tensor(steering + steered)
+        self.register_buffer("steering", order[: len(steering)], persistent=False)
+        self.register_buffer("steered", order[len(steering) :], persistent=False)
+        self.register_buffer("back", torch.argsort(order), persistent=False)
         # The context and its bias join after this product: see SplineCouplingFlow.conditioner.
         self.first = nn.Linear(len(steering), hidden, bias=False)
         self.hidden = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(layers - 1))
@@ -80,7 +85,7 @@ class Coupling(nn.Module):
             self.last.weight.mul_(0.1)
             self.last.bias.zero_()
 
-    def _table(self, steering: Tensor, condition: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _table(self, steering: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         h = F.silu(self.first(steering) + condition)
         for layer in self.hidden:
             h = F.silu(layer(h))
@@ -89,17 +94,19 @@ class Coupling(nn.Module):
 
     def forward(self, z: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         """Towards the base: u (..., N, D) and log |det du/dz| (..., N)."""
-        kept = z[..., self.steering]
+        kept = z.index_select(-1, self.steering)
         moved, log_slope = spline_forward(
-            z[..., self.steered], self._table(kept, condition), self.bound
+            z.index_select(-1, self.steered), self._table(kept, condition), self.bound
         )
-        return torch.cat((kept, moved), dim=-1)[..., self.back], log_slope.sum(dim=-1)
+        return torch.cat((kept, moved), dim=-1).index_select(-1, self.back), log_slope.sum(dim=-1)
 
     def inverse(self, u: Tensor, condition: Tensor) -> Tensor:
         """The z that `forward` maps to ``u``."""
-        kept = u[..., self.steering]
-        moved = spline_inverse(u[..., self.steered], self._table(kept, condition), self.bound)
-        return torch.cat((kept, moved), dim=-1)[..., self.back]
+        kept = u.index_select(-1, self.steering)
+        moved = spline_inverse(
+            u.index_select(-1, self.steered), self._table(kept, condition), self.bound
+        )
+        return torch.cat((kept, moved), dim=-1).index_select(-1, self.back)
 
 
 class SplineCouplingFlow(Flow):
@@ -164,10 +171,10 @@ class SplineCouplingFlow(Flow):
         return (*steer, *table, shift, scale, lower)
 
     def _encode(self, z: Tensor, condition: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        *steer, x, y, slope, shift, scale, lower = condition
+        *steer, edges, slope, shift, scale, lower = condition
         v = (z - shift) * torch.exp(-scale)
         v = (lower * v.unsqueeze(-2)).sum(dim=-1)
-        u, log_slope = spline_forward(v, (x, y, slope), self.bound)
+        u, log_slope = spline_forward(v, (edges, slope), self.bound)
         log_det = log_slope.sum(dim=-1) - scale.sum(dim=-1)
         for coupling, add in zip(self._couplings()[::-1], steer[::-1], strict=True):
             u, change = coupling(u, add)
@@ -182,11 +189,11 @@ class SplineCouplingFlow(Flow):
         return log_normal(u) + log_det
 
     def _decode(self, noise: Tensor, condition: tuple[Tensor, ...]) -> Tensor:
-        *steer, x, y, slope, shift, scale, lower = condition
+        *steer, edges, slope, shift, scale, lower = condition
         u = normal_quantile(noise)
         for coupling, add in zip(self._couplings(), steer, strict=True):
             u = coupling.inverse(u, add)
-        v = spline_inverse(u, (x, y, slope), self.bound)
+        v = spline_inverse(u, (edges, slope), self.bound)
         solved: list[Tensor] = []
         for i in range(self.features):
             rest = sum((lower[:, i, j] * solved[j] for j in range(i)), start=v.new_zeros(()))

@@ -21,7 +21,10 @@ MIN_SLOPE = 1e-3
 # softplus(SLOPE_AT_ZERO) + MIN_SLOPE = 1, so that a network that says zero means the identity.
 SLOPE_AT_ZERO = math.log(math.expm1(1.0 - MIN_SLOPE))
 
-Knots = tuple[Tensor, Tensor, Tensor]
+# Logits are cut here: beyond, the narrowest bins are at MIN_BIN anyway.
+LOGIT = 8.0
+
+Knots = tuple[Tensor, Tensor]
 
 
 def parameters_per_spline(bins: int) -> int:
@@ -41,40 +44,38 @@ def knots(raw: Tensor, bins: int, bound: float) -> Knots:
 
     Returns
     -------
-    x, y : Tensor, (..., bins + 1)
-        Positions of the knots, from -bound to bound.
+    edges : Tensor, (..., 2, bins + 1)
+        Positions of the knots in x and in y, from -bound to bound.
     slope : Tensor, (..., bins + 1)
         Slopes before the softplus; the two ends are 1 after it.
     """
-    widths, heights, inner = raw.split((bins, bins, bins - 1), dim=-1)
-    return _edges(widths, bound), _edges(heights, bound), F.pad(inner, (1, 1))
-
-
-def _edges(logits: Tensor, bound: float) -> Tensor:
-    bins = logits.shape[-1]
-    share = MIN_BIN + (1.0 - MIN_BIN * bins) * torch.softmax(logits, dim=-1)
-    inner = torch.cumsum(share[..., :-1], dim=-1) * (2.0 * bound) - bound
+    shares, slopes = raw.split((2 * bins, bins - 1), dim=-1)
+    # A softmax over so few bins is slow on a CPU; the running sum gives its normalisation too.
+    sums = shares.unflatten(-1, (2, bins)).clamp(-LOGIT, LOGIT).exp().cumsum(dim=-1)
+    least = torch.arange(1, bins, device=raw.device, dtype=raw.dtype) * (2.0 * bound * MIN_BIN)
+    room = 2.0 * bound * (1.0 - MIN_BIN * bins)
+    inner = sums[..., :-1] * (room / sums[..., -1:]) + (least - bound)
     # The ends are set rather than summed: rounding must not open a gap to the identity tails.
-    return torch.cat(
-        (
-            inner.new_full((*inner.shape[:-1], 1), -bound),
-            inner,
-            inner.new_full((*inner.shape[:-1], 1), bound),
-        ),
-        dim=-1,
-    )
+    end = inner.new_full((1,), bound).expand(*inner.shape[:-1], 1)
+    return torch.cat((-end, inner, end), dim=-1), F.pad(slopes, (1, 1))
 
 
-def _bin(at: Tensor, edges: Tensor, table: Knots) -> tuple[Tensor, ...]:
-    """Left edge, width, left height, height and the two slopes of the bin that holds ``at``."""
-    x, y, slope = table
-    left = (at.unsqueeze(-1) >= edges[..., 1:-1]).sum(dim=-1, keepdim=True)
-    shape = (*left.shape[:-1], x.shape[-1])
+def _bin(at: Tensor, axis: int, table: Knots) -> tuple[Tensor, ...]:
+    """Left edge, width, lower edge, height and two slopes of the bin that holds ``at``.
+
+    ``axis`` says whether ``at`` is an x (0) or a y (1).
+    """
+    edges, slope = table
+    left = (at.unsqueeze(-1) >= edges[..., axis, 1:-1]).sum(dim=-1, keepdim=True)
     pair = torch.cat((left, left + 1), dim=-1)
-    x0, x1 = x.expand(shape).gather(-1, pair).unbind(-1)
-    y0, y1 = y.expand(shape).gather(-1, pair).unbind(-1)
-    slopes = F.softplus(slope.expand(shape).gather(-1, pair) + SLOPE_AT_ZERO) + MIN_SLOPE
-    d0, d1 = slopes.unbind(-1)
+    shape = pair.shape[:-1]
+    both = pair.unsqueeze(-2).expand(*shape, 2, 2)
+    (x0, x1), (y0, y1) = (
+        side.unbind(-1)
+        for side in edges.expand(*shape, *edges.shape[-2:]).gather(-1, both).unbind(-2)
+    )
+    slopes = slope.expand(*shape, slope.shape[-1]).gather(-1, pair)
+    d0, d1 = (F.softplus(slopes + SLOPE_AT_ZERO) + MIN_SLOPE).unbind(-1)
     return x0, x1 - x0, y0, y1 - y0, d0, d1
 
 
@@ -84,8 +85,8 @@ def spline_forward(x: Tensor, table: Knots, bound: float) -> tuple[Tensor, Tenso
     Parameters
     ----------
     x : Tensor, (...)
-    table : tuple of Tensor, (..., bins + 1)
-        From `knots`; broadcasts against ``x``.
+    table : tuple of Tensor
+        From `knots`, its leading dimensions broadcast against ``x``.
     bound : float
 
     Returns
@@ -94,7 +95,7 @@ def spline_forward(x: Tensor, table: Knots, bound: float) -> tuple[Tensor, Tenso
     """
     inside = x.abs() < bound
     at = x.clamp(-bound, bound)
-    x0, w, y0, h, d0, d1 = _bin(at, table[0], table)
+    x0, w, y0, h, d0, d1 = _bin(at, 0, table)
     s = h / w
     t = ((at - x0) / w).clamp(0.0, 1.0)
     tt = t * (1.0 - t)
@@ -109,7 +110,7 @@ def spline_inverse(y: Tensor, table: Knots, bound: float) -> Tensor:
     """The ``x`` at which `spline_forward` gives ``y``; shapes as there."""
     inside = y.abs() < bound
     at = y.clamp(-bound, bound)
-    x0, w, y0, h, d0, d1 = _bin(at, table[1], table)
+    x0, w, y0, h, d0, d1 = _bin(at, 1, table)
     s = h / w
     r = at - y0
     bend = r * (d0 + d1 - 2.0 * s)
