@@ -110,6 +110,14 @@ def test_a_lost_error_column_is_replaced_and_told_once() -> None:
     assert obs.channels == ()
 
 
+def test_an_empty_error_column_is_told() -> None:
+    frame = pd.DataFrame({"gaia_g": [12.0, 13.0], "gaia_g_err": [np.nan, np.nan]})
+    with pytest.warns(ColumnWarning, match="every error of gaia_g is missing"):
+        obs = Measurements.from_table(frame)
+    assert obs.count.tolist() == [0, 0]
+    assert not obs.rejected.any()
+
+
 def test_errors_from_flux_ratios() -> None:
     frame = pd.DataFrame(
         {

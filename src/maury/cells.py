@@ -102,14 +102,17 @@ def dense_from_table(
     values, sigmas, limits = [], [], []
     rejected = np.zeros(stars, dtype=bool)
     without_error: list[str] = []
+    all_missing: list[str] = []
 
     for channel, pair in found.pairs.items():
         if pair.error is None:
             if channel == "parallax":
                 continue
             without_error.append(pair.value)
-        value, sigma, limit, bad = _clean(table, channel, pair)
+        value, sigma, limit, bad, errorless = _clean(table, channel, pair)
         rejected |= bad
+        if errorless:
+            all_missing.append(pair.value)
         split = [(channel, np.ones(stars, dtype=bool))]
         if pair.by_release and old.any():
             split = [(GAIA_DR2[channel], old)] + ([] if old.all() else [(channel, ~old)])
@@ -123,6 +126,11 @@ def dense_from_table(
     if without_error:
         notes.append(
             f"no error column for {', '.join(without_error)}: {DEFAULT_ERROR} mag is assumed"
+        )
+    if all_missing:
+        notes.append(
+            f"every error of {', '.join(all_missing)} is missing, so no value is used: fill the "
+            "error columns, or drop them to have an error assumed"
         )
     if "parallax" in found.pairs and found.pairs["parallax"].error is None:
         notes.append(f"{found.pairs['parallax'].value!r} has no error column and is ignored")
@@ -139,8 +147,8 @@ def dense_from_table(
 
 def _clean(
     table: Any, channel: str, pair: ColumnPair
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.str_], NDArray[np.bool_]]:
-    """Value, error, limit and rejected of one channel, all of shape (N,)."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.str_], NDArray[np.bool_], bool]:
+    """Value, error, limit and rejected of one channel, all (N,), and if all errors are missing."""
     allowed = _allowed(channel)
     unit = channel_unit(channel)
     value, bad = _numbers(table, pair.value, unit=unit)
@@ -164,6 +172,7 @@ def _clean(
         np.where(usable, sigma, np.nan),
         np.where(usable, limit, ""),
         bad,
+        bool((has_value & ~bad).any() and np.isnan(sigma).all()),
     )
 
 
