@@ -42,6 +42,11 @@ REACH = 2.5  # standard deviations after which the smoothing kernel ends
 FLATTENING = 0.60
 EVEN_SHARE = 0.10
 
+HALO_AGE = 10e9
+# Halo stars now on the blue horizontal branch, in the unit of `kroupa`: half of the mass interval
+# of 0.0025 that crosses it in 0.1 Gyr, near 0.8 solar masses.
+BLUE_STARS = 1e-3
+
 MH_GRID = np.arange(-4.0, 0.525, 0.05)
 OLDEST_YEARS = 13.5e9
 MIST_CEILING = 0.5
@@ -72,8 +77,8 @@ COMPONENTS = (
     Component("thin disc", 0.80, (0.1e9, 10e9), -0.05, 0.20, 0.58),
     Component("young disc", 0.001, (3e6, 300e6), 0.00, 0.15, 0.60, log_ages=True),
     Component("thick disc", 0.12, (8e9, OLDEST_YEARS), -0.50, 0.25, 0.70),
-    Component("halo", 0.06, (10e9, OLDEST_YEARS), -1.50, 0.50, 0.80),
-    Component("metal-poor halo", 0.01, (10e9, OLDEST_YEARS), -2.50, 0.60, 0.80),
+    Component("halo", 0.06, (HALO_AGE, OLDEST_YEARS), -1.50, 0.50, 0.80),
+    Component("metal-poor halo", 0.01, (HALO_AGE, OLDEST_YEARS), -2.50, 0.60, 0.80),
     Component("rejuvenated", 0.005, (1e9, 8e9), -1.20, 0.60, 0.80),
 )
 
@@ -205,9 +210,26 @@ def counted(log_age: np.ndarray, phase: np.ndarray) -> np.ndarray:
     return arriving | ((phase >= 0) & (phase <= 5))
 
 
+def blue_horizontal_branch() -> tuple[np.ndarray, np.ndarray]:
+    """Nodes (S, 2) in (log Teff, log g) and the light in G (S,) of old stars burning helium.
+
+    Isochrones of a single mass loss leave the blue horizontal branch empty. From 7,000 to 12,000 K
+    it has 0.60 to 0.55 solar masses and log L from 1.68 to 1.40, falling evenly, about as the
+    zero-age sequences of Dorman et al. (1993, ApJ 419, 596) do at [Fe/H] = -1.5. Gravity follows
+    from the nominal solar values (log g 4.438, 5772 K).
+    """
+    step = np.linspace(0.0, 1.0, 48)
+    log_teff = 3.845 + 0.235 * step
+    log_mass, log_light = np.log10(0.60 - 0.05 * step), 1.68 - 0.28 * step
+    logg = 4.438 + log_mass + 4 * (log_teff - np.log10(5772.0)) - log_light
+    node = np.rint((np.stack([log_teff, logg], -1) - START[:2]) / STEP[:2]).astype(int)
+    return node, 10**log_light * light_in_g(log_teff)
+
+
 def physical_density(grid: Grid) -> np.ndarray:
     """Weight of stars at the table's nodes (T, G, M), before smoothing."""
     total = np.zeros(SHAPE)
+    blue, blue_light = blue_horizontal_branch()
     for mh in MH_GRID:
         log_age, points = isochrones(grid, mh)
         points = ultracool(points)
@@ -220,15 +242,19 @@ def physical_density(grid: Grid) -> np.ndarray:
         node = np.rint((np.nan_to_num(node) - START[:2]) / STEP[:2]).astype(int)
         use &= ((node >= 0) & (node < SHAPE[:2])).all(-1)
         weight = np.zeros_like(stars)
+        blue_weight = np.zeros(len(blue))
         for part in COMPONENTS:
             abundance = np.exp(-0.5 * ((mh - part.mh_mean) / part.mh_sigma) ** 2) / part.mh_sigma
             share = part.share * abundance * age_weight(part, log_age)
             weight += share[:, None] * stars * light**part.volume
+            if part.ages[0] >= HALO_AGE:
+                blue_weight += share.sum() * BLUE_STARS / len(blue) * blue_light**part.volume
         slab = np.bincount(
             node[use][:, 0] * SHAPE[1] + node[use][:, 1],
             weights=weight[use],
             minlength=SHAPE[0] * SHAPE[1],
         ).reshape(SHAPE[:2])
+        np.add.at(slab, tuple(blue.T), blue_weight)
         # Abundances lie on and halfway between the nodes: share the latter out.
         place = (mh - START[2]) / STEP[2]
         below = int(np.floor(place + 1e-9))
