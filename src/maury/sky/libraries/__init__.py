@@ -16,7 +16,6 @@ def library_names() -> tuple[str, ...]:
     return tuple(_LOADERS)
 
 
-@cache
 def load_library(name: str = "phoenix-kurucz") -> SpectralLibrary:
     """Load a spectral library by name; a second call returns the same object.
 
@@ -27,4 +26,9 @@ def load_library(name: str = "phoenix-kurucz") -> SpectralLibrary:
     """
     if name not in _LOADERS:
         raise MauryError(f"no spectral library {name!r}: there are {', '.join(_LOADERS)}")
+    return _load(name)
+
+
+@cache
+def _load(name: str) -> SpectralLibrary:
     return _LOADERS[name]()

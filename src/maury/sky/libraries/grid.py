@@ -42,7 +42,7 @@ def log_black_body(wave: ArrayLike, teff: ArrayLike) -> NDArray[np.float64]:
     return np.log10(_C1 * 1e-8) - 5.0 * np.log10(centimetres) - log_bose
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GridLibrary:
     """Spectra on a tensor-product grid of (Teff, log g, [M/H]) with missing nodes.
 
@@ -151,4 +151,5 @@ class GridLibrary:
         centimetres = self.wave * 1e-8
         x = np.outer(1.0 / teff, _C2 / centimetres).astype(np.float32)
         scale = (_C1 * 1e-8 / centimetres**5).astype(np.float32)
-        return ratio * scale / np.expm1(x)
+        with np.errstate(over="ignore"):  # far in the Wien tail the flux underflows to 0
+            return ratio * scale / np.expm1(x)
