@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from maury.errors import MauryError
+from maury.sky.libraries import SpectralLibrary
 from maury.sky.populations.base import STAR
 from maury.sky.populations.densities import TruncatedNormals, uniform
 from maury.sky.populations.dust import PAPER_DUST
@@ -24,13 +24,6 @@ __all__ = ["BoxPrior", "Support"]
 _LOGG = (0.1, 5.5)
 _MH = TruncatedNormals([0.25, 0.75], [-1.49, -0.1], [0.4, 0.2])
 _ANCHOR_MH = -0.1
-
-
-class _Grid(Protocol):
-    teff_nodes: np.ndarray
-    logg_nodes: np.ndarray
-    mh_nodes: np.ndarray
-    exists: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -57,7 +50,9 @@ class Support:
     mh_upper: Tensor
 
     @classmethod
-    def from_library(cls, library: _Grid, *, logg: tuple[float, float] = _LOGG) -> Support:
+    def from_library(
+        cls, library: SpectralLibrary, *, logg: tuple[float, float] = _LOGG
+    ) -> Support:
         """Read the edges off ``library.exists``, between two bounds of log g.
 
         A cell counts when all of its eight corners exist, which is where the library answers.
@@ -124,7 +119,7 @@ class BoxPrior:
         within the bounds of log g, log g is uniform up to there.
     """
 
-    parameters = STAR
+    parameters: tuple[str, ...] = STAR
 
     def __init__(self, support: Support) -> None:
         self._support = support

@@ -102,16 +102,15 @@ class TruncatedNormals:
 
     def sample(self, lower: Tensor, upper: Tensor, n: int, generator: torch.Generator) -> Tensor:
         """Draw ``n`` values, float64 (n,), in [lower, upper], float64, () or (n,)."""
-        masses = self._masses(lower, upper)
-        pick = uniform(n, generator) * sum(masses)
+        limits = self._cumulative(lower, upper)
+        pick = uniform(n, generator) * self._kept(limits)
         position = uniform(n, generator)
         value = torch.zeros_like(pick)
-        before = torch.zeros_like(masses[0])
-        for (_, mean, sigma), mass in zip(self._parts, masses, strict=True):
-            low, high = (torch.special.ndtr((x - mean) / sigma) for x in (lower, upper))
+        before = torch.zeros_like(pick)
+        for (weight, mean, sigma), (low, high) in zip(self._parts, limits, strict=True):
             z = torch.special.ndtri(low + (high - low) * position)
             value = torch.where(pick >= before, mean + sigma * z, value)
-            before = before + mass
+            before = before + weight * (high - low)
         return torch.clamp(value, lower, upper)
 
     def log_prob(self, x: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
@@ -124,19 +123,23 @@ class TruncatedNormals:
             - 0.5 * ((value - mean) / sigma) ** 2
             for weight, mean, sigma in self._parts
         ]
-        kept = torch.log(torch.stack(self._masses(lower, upper)).sum(0))
+        kept = torch.log(self._kept(self._cumulative(lower, upper)))
         return (torch.logsumexp(torch.stack(terms), 0) - kept).masked_fill(outside, -math.inf)
 
-    def _masses(self, lower: Tensor, upper: Tensor) -> list[Tensor]:
-        """Weight of each component between the bounds."""
+    def _cumulative(self, lower: Tensor, upper: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Cumulative of each component at both bounds."""
         return [
-            weight
-            * (
-                torch.special.ndtr((upper - mean) / sigma)
-                - torch.special.ndtr((lower - mean) / sigma)
-            )
-            for weight, mean, sigma in self._parts
+            (torch.special.ndtr((lower - mean) / sigma), torch.special.ndtr((upper - mean) / sigma))
+            for _, mean, sigma in self._parts
         ]
+
+    def _kept(self, limits: list[tuple[Tensor, Tensor]]) -> Tensor:
+        """Share of the mixture between the bounds."""
+        shares = [
+            weight * (high - low)
+            for (weight, _, _), (low, high) in zip(self._parts, limits, strict=True)
+        ]
+        return torch.stack(shares).sum(0)
 
 
 class Choice:

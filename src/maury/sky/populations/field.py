@@ -44,7 +44,7 @@ class FieldPrior:
         If the table lacks an array, has a wrong shape, or carries no weight.
     """
 
-    parameters = STAR
+    parameters: tuple[str, ...] = STAR
 
     def __init__(self, table: Path | None = None, *, dust: DustPrior = FIELD_DUST) -> None:
         start, step, log_weight = _read(table)
