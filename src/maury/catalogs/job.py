@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from astropy.table import Table, vstack
 
+from maury.catalogs.arrow import as_table
 from maury.catalogs.output import output_table
 from maury.catalogs.readers import read_table
 from maury.catalogs.writers import check_destination, write_table
@@ -59,7 +60,7 @@ def infer(
         If the catalogue cannot be read, holds no channel that the model knows, or a recognised
         column holds no numbers.
     """
-    table = read_table(catalog) if isinstance(catalog, str | Path) else _as_table(catalog)
+    table = read_table(catalog) if isinstance(catalog, str | Path) else as_table(catalog)
     return _answer(table, _posterior(model, device), draws, seed, columns)[0]
 
 
@@ -130,14 +131,6 @@ def _check_channels(observations: Measurements, posterior: Posterior) -> None:
 
 def _posterior(model: str | Path | Posterior, device: str) -> Posterior:
     return model if isinstance(model, Posterior) else Posterior.load(model, device=device)
-
-
-def _as_table(catalog: Any) -> Table:
-    if isinstance(catalog, Table):
-        return catalog
-    if hasattr(catalog, "to_pandas"):
-        catalog = catalog.to_pandas()
-    return Table.from_pandas(catalog)
 
 
 def _draws_table(draws: Draws) -> Table:

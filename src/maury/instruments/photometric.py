@@ -1,12 +1,14 @@
 """What imaging surveys make of a star's magnitudes: errors, systematic floors, outliers, gaps.
 
-A measured magnitude follows, independently in each band,
+A measured magnitude follows
 
     m ~ sum_c f_c N(M + a, sigma^2 + floor^2 + jitter^2 + s_c^2),
 
 with M the model's magnitude, a the star's free amplitude, sigma the error that the catalogue
 states, floor the band's systematic error, jitter one for all bands, and c running over good
-measurements (s = 0), outliers and wild ones (wrong cross-match, saturation, a chromosphere).
+measurements (s = 0), outliers and wild ones (blends, variables, a chromosphere), independently in
+each band. Now and then a whole survey is wrong about a star (cross-match, saturation): then all
+its bands scatter by ``spoilt_sigma``.
 
 Which bands are measured and how large their errors are follows the sky - survey by survey, limited
 by depth and saturation - but is read off *another* star of the same brightness. What is missing
@@ -26,7 +28,7 @@ from torch import Tensor
 from maury.instruments.surveys import SURVEYS, Survey
 from maury.sky.bands import band
 
-__all__ = ["NoiseComponents", "ObservingRun", "PhotometricConfig", "PhotometricInstrument"]
+__all__ = ["NoiseModel", "ObservingRun", "PhotometricConfig", "PhotometricInstrument"]
 
 DEPTH_ERROR = 0.2
 """Error (mag) at a survey's depth: five sigma."""
@@ -42,6 +44,8 @@ class PhotometricConfig(BaseModel):
     outlier_sigma: float = Field(0.35, gt=0)
     wild_fraction: float = Field(0.004, ge=0, lt=0.5)
     wild_sigma: float = Field(2.0, gt=0)
+    spoilt_fraction: float = Field(0.02, ge=0, lt=0.5)
+    spoilt_sigma: float = Field(1.0, gt=0)
     chromospheric_fraction: dict[str, float] = {"GALEX/GALEX.FUV": 0.3, "GALEX/GALEX.NUV": 0.02}
     brightest: float = 4.0
     faintest: float = 20.0
@@ -51,26 +55,51 @@ class PhotometricConfig(BaseModel):
 
 
 @dataclass(frozen=True)
-class NoiseComponents:
-    """The mixture that scatters a band's magnitude about the model's.
+class NoiseModel:
+    """How measured magnitudes scatter about the model's.
 
     Parameters
     ----------
     fraction : Tensor (B, 3)
-        Weights of the good, outlying and wild component, summing to one.
+        Weights of the good, outlying and wild component of each band, summing to one.
     variance : Tensor (B, 3)
         Variance (mag^2) that each adds to the square of the catalogue's error.
+    survey : Tensor (B, V) of bool
+        Which of V surveys each band belongs to, one each.
+    spoilt_fraction : float
+        Probability that a survey is wrong about a star as a whole.
+    spoilt_variance : Tensor (B,)
+        Variance (mag^2) that is added then, independently in each band.
     """
 
     fraction: Tensor
     variance: Tensor
+    survey: Tensor
+    spoilt_fraction: float
+    spoilt_variance: Tensor
 
-    def log_likelihood(self, residual: Tensor, sigma: Tensor) -> Tensor:
-        """Log density of residuals (..., B) in mag, given catalogue errors (..., B)."""
-        variance = sigma.unsqueeze(-1) ** 2 + self.variance
-        exponent = -0.5 * residual.unsqueeze(-1) ** 2 / variance
-        log_norm = -0.5 * torch.log(2 * torch.pi * variance)
-        return torch.logsumexp(torch.log(self.fraction) + log_norm + exponent, dim=-1)
+    def scatter(self, sigma: Tensor, generator: torch.Generator) -> Tensor:
+        """Random errors (N, B) in mag, given catalogue errors (N, B)."""
+        pick = torch.rand(sigma.shape, generator=generator)
+        component = (pick.unsqueeze(-1) > self.fraction.cumsum(-1)[:, :-1]).sum(-1, keepdim=True)
+        added = self.variance.expand(*sigma.shape, -1).gather(-1, component).squeeze(-1)
+        spoilt = torch.rand(len(sigma), self.survey.shape[1], generator=generator)
+        spoilt = (spoilt < self.spoilt_fraction).float() @ self.survey.float().T > 0
+        variance = sigma**2 + torch.where(spoilt, self.spoilt_variance, added)
+        return torch.randn(sigma.shape, generator=generator) * variance.sqrt()
+
+    def log_likelihood(self, residual: Tensor, sigma: Tensor, measured: Tensor) -> Tensor:
+        """Log density (...,) of residuals (..., B) in mag where measured (..., B) is true."""
+        good = torch.logsumexp(
+            torch.log(self.fraction)
+            + _log_normal(residual.unsqueeze(-1), sigma.unsqueeze(-1) ** 2 + self.variance),
+            dim=-1,
+        )
+        spoilt = _log_normal(residual, sigma**2 + self.spoilt_variance)
+        both = torch.stack([good, spoilt], dim=-2).masked_fill(~measured.unsqueeze(-2), 0.0)
+        by_survey = both @ self.survey.to(both.dtype)
+        weight = torch.tensor([[1 - self.spoilt_fraction], [self.spoilt_fraction]]).log()
+        return torch.logsumexp(by_survey + weight.to(both.dtype), dim=-2).sum(-1)
 
 
 @dataclass(frozen=True)
@@ -101,17 +130,13 @@ class PhotometricInstrument:
     def __init__(self, bands: Sequence[str], config: PhotometricConfig) -> None:
         self.bands = tuple(bands)
         self.config = config
-        self.noise = _noise_components(self.bands, config)
+        self.noise = _noise_model(self.bands, config)
         self._surveys = [s for s in SURVEYS if any(b in s.depth for b in self.bands)]
         self._unsurveyed = [b for b in self.bands if not any(b in s.depth for s in SURVEYS)]
 
     def observe(self, run: ObservingRun, magnitudes: Tensor, generator: torch.Generator) -> Tensor:
         """Measured magnitudes (N, B) of stars whose true ones are given; NaN where missing."""
-        pick = torch.rand(magnitudes.shape, generator=generator)
-        component = (pick.unsqueeze(-1) > self.noise.fraction.cumsum(-1)[:, :-1]).sum(-1)
-        added = self.noise.variance.expand(*magnitudes.shape, -1)
-        variance = run.sigma**2 + added.gather(-1, component.unsqueeze(-1)).squeeze(-1)
-        scatter = torch.randn(magnitudes.shape, generator=generator) * variance.sqrt()
+        scatter = self.noise.scatter(run.sigma, generator)
         return torch.where(run.measured, magnitudes + scatter, torch.nan)
 
     def observing_run(self, magnitudes: Tensor, generator: torch.Generator) -> ObservingRun:
@@ -179,14 +204,28 @@ def _survey_run(
     return detected, sigma.clamp(1e-4, 0.5)
 
 
-def _noise_components(bands: Sequence[str], config: PhotometricConfig) -> NoiseComponents:
+def _noise_model(bands: Sequence[str], config: PhotometricConfig) -> NoiseModel:
     floor = torch.tensor([band(b).floor for b in bands])
     wild = torch.tensor([config.chromospheric_fraction.get(b, config.wild_fraction) for b in bands])
     outlier = torch.full_like(wild, config.outlier_fraction)
     base = floor**2 + config.jitter**2
-    return NoiseComponents(
+    owner = [_survey_of(b) for b in bands]
+    surveys = list(dict.fromkeys(owner))
+    return NoiseModel(
         fraction=torch.stack([1 - outlier - wild, outlier, wild], dim=-1),
         variance=torch.stack(
             [base, base + config.outlier_sigma**2, base + config.wild_sigma**2], dim=-1
         ),
+        survey=torch.tensor([[name == survey for survey in surveys] for name in owner]),
+        spoilt_fraction=config.spoilt_fraction,
+        spoilt_variance=base + config.spoilt_sigma**2,
     )
+
+
+def _survey_of(name: str) -> str:
+    """The survey that measures a band; a band that none measures is its own."""
+    return next((survey.name for survey in SURVEYS if name in survey.depth), name)
+
+
+def _log_normal(residual: Tensor, variance: Tensor) -> Tensor:
+    return -0.5 * (residual**2 / variance + torch.log(2 * torch.pi * variance))
