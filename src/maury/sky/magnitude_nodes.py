@@ -24,11 +24,12 @@ from maury.sky.libraries.grid import log_black_body
 from maury.sky.libraries.interpolation import stencil
 from maury.sky.synthesis import BandIntegrator
 
-__all__ = ["AXES", "FINE_AXES", "SUN_TEFF", "Spacing", "table_nodes"]
+__all__ = ["AXES", "DUST_AXES", "FINE_AXES", "SUN_TEFF", "Spacing", "table_nodes"]
 
 SUN_TEFF = 5772.0  # IAU 2015 resolution B3
 FINE_AXES = ("log_teff", "logg", "mh")
-AXES = (*FINE_AXES, "dust_log_teff", "dust_logg", "dust_mh", "a_v", "inverse_r_v")
+DUST_AXES = ("dust_log_teff", "dust_logg", "dust_mh", "a_v", "inverse_r_v")
+AXES = FINE_AXES + DUST_AXES
 
 Array = NDArray[np.float64]
 _CHUNK = 4096
@@ -52,12 +53,12 @@ class Spacing:
 
     log_teff: float = 0.012
     logg: float = 0.25
-    mh: float = 0.125
-    dust_log_teff: float = 0.06
-    dust_logg: float = 1.5
-    dust_mh: float = 1.0
-    a_v: tuple[float, ...] = (0.0, 1.0, 2.0, 3.5, 5.0, 7.0, 10.0, 14.0, 20.0)
-    inverse_r_v: int = 5
+    mh: float = 1 / 6
+    dust_log_teff: float = 0.09
+    dust_logg: float = 1.0
+    dust_mh: float = 0.5
+    a_v: tuple[float, ...] = (0.0, 1.0, 2.0, 3.5, 5.0, 6.5, 8.0, 10.0, 13.0, 20.0)
+    inverse_r_v: int = 6
 
 
 def table_nodes(

@@ -28,13 +28,14 @@ from torch.nn.functional import embedding_bag
 from maury.errors import MauryError
 from maury.sky.bands import Band
 from maury.sky.libraries import SpectralLibrary
-from maury.sky.magnitude_nodes import AXES, FINE_AXES, SUN_TEFF, table_nodes
+from maury.sky.magnitude_nodes import AXES, DUST_AXES, FINE_AXES, SUN_TEFF, table_nodes
 
 __all__ = ["MagnitudeTable"]
 
 FORMAT = "maury magnitude table 1"
 _FINE = len(FINE_AXES)
-_CHUNK = 8192  # stars at a time on a CPU: their indices and weights stay in a core's cache
+_THINNED = tuple(enumerate(DUST_AXES[:_FINE]))  # coarse axes whose nodes are some of the fine ones
+_CHUNK = 32768  # stars at a time on a CPU: their indices and weights stay in the cache
 
 
 class MagnitudeTable(nn.Module):
@@ -56,6 +57,7 @@ class MagnitudeTable(nn.Module):
 
     table: Tensor
     corners: Tensor
+    is_fine: Tensor
     lower: Tensor
     upper: Tensor
 
@@ -77,12 +79,17 @@ class MagnitudeTable(nn.Module):
         self.register_buffer("table", table)
         for name in AXES:
             self.register_buffer(name, axes[name])
+        for k, name in _THINNED:  # which coarse interval each fine one lies in
+            fine_nodes, inner = axes[AXES[k]], axes[name][1:-1]
+            middle = (fine_nodes[1:] + fine_nodes[:-1]) / 2
+            self.register_buffer(f"{name}_cell", torch.bucketize(middle, inner, out_int32=True))
         corners = [
             _corner_offsets(self._fine_strides),
             fine + _corner_offsets(self._coarse_strides),
         ]
         self.register_buffer("corners", torch.cat(corners))
-        edges = torch.stack([axes[name][[0, -1]] for name in AXES[_FINE:]])
+        self.register_buffer("is_fine", torch.arange(len(self.corners)) < 2**_FINE)
+        edges = torch.stack([axes[name][[0, -1]] for name in DUST_AXES])
         edges[0] = edges[0].exp()
         edges[-1] = 1 / edges[-1].flip(0)
         # Rounding must not throw out a star that sits on an edge; its coordinates are clamped.
@@ -173,36 +180,44 @@ class MagnitudeTable(nn.Module):
     def _interpolate(self, theta: Tensor) -> tuple[Tensor, Tensor]:
         within = ((theta >= self.lower) & (theta <= self.upper)).all(dim=1)
         # Stars outside are computed at the lower edge, so that no NaN reaches the gradients.
-        safe = torch.where(within[:, None], theta, self.lower.abs())
-        teff, logg, mh, a_v, r_v = safe.T.contiguous()
+        edge = self.lower[:, None]
+        teff, logg, mh, a_v, r_v = torch.where(within, theta.T.contiguous(), edge)
         log_teff = teff.log()
         star = (log_teff, logg, mh)
         dust = (*star, a_v, 1 / r_v)
-        fine_row, fine_weight = self._corners_of(star, AXES[:_FINE], self._fine_strides)
-        dust_row, dust_weight = self._corners_of(dust, AXES[_FINE:], self._coarse_strides)
-        split = 2**_FINE
-        rows = torch.cat(
-            [fine_row[:, None] + self.corners[:split], dust_row[:, None] + self.corners[split:]],
-            dim=1,
-        )
-        weights = torch.cat([fine_weight, dust_weight * a_v[:, None]], dim=1)
+        cells = [self._locate(x, name) for x, name in zip(star, FINE_AXES, strict=True)]
+        dust_cells = [getattr(self, f"{name}_cell")[cells[k]] for k, name in _THINNED]
+        dust_cells += [self._locate(dust[k], DUST_AXES[k]) for k in (_FINE, _FINE + 1)]
+        fine_row, fine_weight = self._weigh(star, cells, FINE_AXES, self._fine_strides)
+        dust_row, dust_weight = self._weigh(dust, dust_cells, DUST_AXES, self._coarse_strides)
+        rows = self.corners + torch.where(self.is_fine, fine_row[:, None], dust_row[:, None])
+        weights = torch.cat([fine_weight, dust_weight * a_v]).T.contiguous()
         summed = embedding_bag(rows, self.table, per_sample_weights=weights, mode="sum")
         inside = within & (summed[:, -1] == 0)
-        mags = summed[:, :-1] - (10 / math.log(10)) * (log_teff - math.log(SUN_TEFF))[:, None]
-        return torch.where(inside[:, None], mags, torch.nan), inside
+        shift = (10 / math.log(10)) * (log_teff - math.log(SUN_TEFF))
+        mags = torch.where(inside[:, None], summed[:, :-1] - shift[:, None], torch.nan)
+        return mags, inside
 
-    def _corners_of(
-        self, point: Sequence[Tensor], names: Sequence[str], strides: Sequence[int]
+    def _locate(self, x: Tensor, name: str) -> Tensor:
+        """Index (N,) of the interval between nodes of an axis; the outermost ones are open."""
+        inner = getattr(self, name)[1:-1]
+        return torch.bucketize(x.detach(), inner, right=True, out_int32=True)
+
+    def _weigh(
+        self,
+        point: Sequence[Tensor],
+        cells: Sequence[Tensor],
+        names: Sequence[str],
+        strides: Sequence[int],
     ) -> tuple[Tensor, Tensor]:
-        """First row (N,) of each star's cell, and multilinear weights (N, 2**d) of its corners."""
-        row = torch.zeros((), dtype=torch.int64, device=point[0].device)
-        weights = torch.ones((len(point[0]), 1), dtype=point[0].dtype, device=point[0].device)
-        for x, name, stride in zip(point, names, strides, strict=True):
+        """First row (N,) of each star's cell, and multilinear weights (2**d, N) of its corners."""
+        row = torch.zeros_like(cells[0])
+        weights = torch.ones_like(point[0])[None]
+        for x, cell, name, stride in zip(point, cells, names, strides, strict=True):
             nodes = getattr(self, name)
-            cell = (torch.bucketize(x.detach(), nodes, right=True) - 1).clamp(0, len(nodes) - 2)
             low = nodes[cell]
-            fraction = ((x - low) / (nodes[cell + 1] - low)).clamp(0, 1)[:, None]
-            weights = torch.cat([weights * (1 - fraction), weights * fraction], dim=1)
+            upper = weights * ((x - low) / (nodes[cell + 1] - low)).clamp(0, 1)
+            weights = torch.cat([weights - upper, upper])
             row = row + stride * cell
         return row, weights
 
@@ -212,8 +227,8 @@ def _strides(sizes: Sequence[int]) -> list[int]:
 
 
 def _corner_offsets(strides: Sequence[int]) -> Tensor:
-    """Row offsets (2**d,) of a cell's corners, in the order in which `_corners_of` weighs them."""
-    offsets = torch.zeros(1, dtype=torch.int64)
+    """Row offsets (2**d,) of a cell's corners, in the order in which `_weigh` weighs them."""
+    offsets = torch.zeros(1, dtype=torch.int32)
     for stride in strides:
         offsets = torch.cat([offsets, offsets + stride])
     return offsets
