@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from maury.device import pick_device
 from maury.errors import MauryError
 from maury.flags import Flag
 from maury.inference.draws import Draws
@@ -66,7 +67,7 @@ class Posterior:
                 f"no model {str(name)!r}: it is neither a folder nor one of the shipped models "
                 f"({', '.join(model_names()) or 'none'})"
             )
-        return cls(*load_model(folder), device=_device(device))
+        return cls(*load_model(folder), device=pick_device(device))
 
     @property
     def name(self) -> str:
@@ -214,14 +215,3 @@ def _at_edge(draws: Draws) -> Tensor:
             near |= values < low + margin
         raised |= near.float().mean(0) > EDGE_SHARE
     return raised
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError):
-        raise MauryError(f"device {name!r} is not available; use 'cpu', 'cuda' or 'auto'") from None
-    return device

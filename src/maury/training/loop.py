@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor
 
+from maury.device import pick_device
 from maury.errors import MauryError
 from maury.measurements import Measurements
 from maury.nets.estimator import Estimator
@@ -39,7 +40,7 @@ def train(
     *,
     resume: bool = False,
     minutes: float | None = None,
-    device: torch.device | str = "cpu",
+    device: str = "cpu",
     console: Console | None = None,
 ) -> Path:
     """Train a model and write it as a folder that `maury.Posterior.load` reads.
@@ -53,7 +54,8 @@ def train(
         Go on from the folder's checkpoint; the result is that of an uninterrupted run.
     minutes : float, optional
         Stop after this long, with a checkpoint, if the steps are not done by then.
-    device : torch device
+    device : str
+        auto, cpu or cuda.
     console : rich Console, optional
         Where progress goes.
 
@@ -85,14 +87,12 @@ class _Batch:
 class Training:
     """A run: network, its moving average, the best weights so far, and where it stands."""
 
-    def __init__(
-        self, config: ModelConfig, folder: Path, *, device: torch.device | str = "cpu"
-    ) -> None:
+    def __init__(self, config: ModelConfig, folder: Path, *, device: str = "cpu") -> None:
         self.config = config
         self.schedule = config.training
         self.folder = folder
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.device = torch.device(device)
+        self.device = pick_device(device)
         self.simulator = Simulator(config.simulator)
         torch.manual_seed(self.schedule.seed)
         self.network = Estimator(
