@@ -17,13 +17,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from maury.nets.flow import Flow, bounded, log_normal, normal_quantile
-from maury.nets.splines import knots, parameters_per_spline, spline_forward, spline_inverse
+from maury.nets.splines import Knots, knots, parameters_per_spline, spline_forward, spline_inverse
 
 __all__ = ["SplineCouplingFlow", "splits"]
 
 # Log of the scale of a coordinate, and the links between coordinates, of the affine map.
 LOG_SCALE = 10.0
 LINK = 10.0
+# Log of the scale that a coupling gives to a coordinate.
+STEERED_LOG_SCALE = 3.0
 
 
 def splits(features: int, count: int) -> list[tuple[list[int], list[int]]]:
@@ -55,7 +57,11 @@ def splits(features: int, count: int) -> list[tuple[list[int], list[int]]]:
 
 
 class Coupling(nn.Module):
-    """Splines of some coordinates, steered by the others and the context."""
+    """Affine maps, then splines, of some coordinates, steered by the others and the context.
+
+    The affine part bends the density by shifting whole conditionals, which a spline within its
+    bounds could only imitate, and reaches the tails, where splines are the identity.
+    """
 
     steering: Tensor
     steered: Tensor
@@ -80,32 +86,35 @@ class Coupling(nn.Module):
         # The context and its bias join after this product: see SplineCouplingFlow.conditioner.
         self.first = nn.Linear(len(steering), hidden, bias=False)
         self.hidden = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(layers - 1))
-        self.last = nn.Linear(hidden, len(steered) * parameters_per_spline(bins))
+        self.last = nn.Linear(hidden, len(steered) * (2 + parameters_per_spline(bins)))
         with torch.no_grad():
             self.last.weight.mul_(0.1)
             self.last.bias.zero_()
 
-    def _table(self, steering: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+    def _steer(self, steering: Tensor, condition: Tensor) -> tuple[Tensor, Tensor, Knots]:
+        """Shift and log scale of the affine maps, and knots of the splines."""
         h = F.silu(self.first(steering) + condition)
         for layer in self.hidden:
             h = F.silu(layer(h))
         raw = self.last(h).unflatten(-1, (len(self.steered), -1))
-        return knots(raw, self.bins, self.bound)
+        shift, scale = raw[..., 0], bounded(raw[..., 1], STEERED_LOG_SCALE)
+        return shift, scale, knots(raw[..., 2:], self.bins, self.bound)
 
     def forward(self, z: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         """Towards the base: u (..., N, D) and log |det du/dz| (..., N)."""
         kept = z.index_select(-1, self.steering)
-        moved, log_slope = spline_forward(
-            z.index_select(-1, self.steered), self._table(kept, condition), self.bound
-        )
-        return torch.cat((kept, moved), dim=-1).index_select(-1, self.back), log_slope.sum(dim=-1)
+        shift, scale, table = self._steer(kept, condition)
+        moved = (z.index_select(-1, self.steered) - shift) * torch.exp(-scale)
+        moved, log_slope = spline_forward(moved, table, self.bound)
+        u = torch.cat((kept, moved), dim=-1).index_select(-1, self.back)
+        return u, (log_slope - scale).sum(dim=-1)
 
     def inverse(self, u: Tensor, condition: Tensor) -> Tensor:
         """The z that `forward` maps to ``u``."""
         kept = u.index_select(-1, self.steering)
-        moved = spline_inverse(
-            u.index_select(-1, self.steered), self._table(kept, condition), self.bound
-        )
+        shift, scale, table = self._steer(kept, condition)
+        moved = spline_inverse(u.index_select(-1, self.steered), table, self.bound)
+        moved = moved * torch.exp(scale) + shift
         return torch.cat((kept, moved), dim=-1).index_select(-1, self.back)
 
 

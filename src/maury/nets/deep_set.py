@@ -75,7 +75,7 @@ class DeepSet(nn.Module):
         row = torch.arange(n, device=channel.device)[:, None] * self.channels + channel
         dense = value.new_zeros(n * self.channels, FEATURES)
         dense = dense.index_add(0, row.flatten(), features.flatten(0, 1))
-        x = self.maps(dense.view(n, -1))
+        x = self.maps(dense.view(n, self.maps.in_features))
         for block in self.blocks:
             x = block(x)
         return self.norm(x)

@@ -51,7 +51,7 @@ class Places:
         """(P, W) to (N, T, W), zeros where no token is."""
         n, length = len(self.keys), self.keys.shape[-1]
         padded = packed.new_zeros(n * length, packed.shape[-1])
-        return padded.index_copy_(0, self.index, packed).view(n, length, -1)
+        return padded.index_copy_(0, self.index, packed).view(n, length, packed.shape[-1])
 
     def pack(self, padded: Tensor) -> Tensor:
         """(N, T, W) to (P, W)."""

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["knots", "parameters_per_spline", "spline_forward", "spline_inverse"]
+__all__ = ["Knots", "knots", "parameters_per_spline", "spline_forward", "spline_inverse"]
 
 # No bin is narrower or lower than this fraction of the interval, no slope at a knot smaller: keeps
 # float32 from dividing by zero.
