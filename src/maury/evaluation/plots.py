@@ -176,7 +176,7 @@ def corner(draws: Tensor | NDArray[Any], parameters: Sequence[str]) -> Figure:
             f"a corner plot needs one star's finite draws of shape (K, {len(parameters)}), "
             f"not {values.shape}"
         )
-    figure = Figure(figsize=(1.9 * len(parameters) + 0.8,) * 2, layout=cast(Any, "none"))
+    figure = Figure(figsize=(1.5 * len(parameters) + 0.8,) * 2, layout=cast(Any, "none"))
     corner_plot.corner(
         values,
         fig=figure,
