@@ -86,7 +86,10 @@ def _rows(name: str, subset: str, result: EvaluationResult) -> list[list[str]]:
             [
                 *(name, subset, parameter, str(of["n"])),
                 *(size.format(of[key]) for key in ("rms", "mad", "bias")),
-                *(f"{of[key]:.2f}" for key in ("rank", "coverage68", "coverage95")),
+                *(
+                    f"{of[key]:.2f}".replace("nan", "-")
+                    for key in ("rank", "coverage68", "coverage95")
+                ),
                 size.format(constant),
                 PUBLISHED.get((name, subset, parameter), ""),
             ]
