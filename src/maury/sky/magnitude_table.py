@@ -57,7 +57,6 @@ class MagnitudeTable(nn.Module):
 
     table: Tensor
     corners: Tensor
-    is_fine: Tensor
     lower: Tensor
     upper: Tensor
 
@@ -88,7 +87,6 @@ class MagnitudeTable(nn.Module):
             fine + _corner_offsets(self._coarse_strides),
         ]
         self.register_buffer("corners", torch.cat(corners))
-        self.register_buffer("is_fine", torch.arange(len(self.corners)) < 2**_FINE)
         edges = torch.stack([axes[name][[0, -1]] for name in DUST_AXES])
         edges[0] = edges[0].exp()
         edges[-1] = 1 / edges[-1].flip(0)
@@ -190,8 +188,11 @@ class MagnitudeTable(nn.Module):
         dust_cells += [self._locate(dust[k], DUST_AXES[k]) for k in (_FINE, _FINE + 1)]
         fine_row, fine_weight = self._weigh(star, cells, FINE_AXES, self._fine_strides)
         dust_row, dust_weight = self._weigh(dust, dust_cells, DUST_AXES, self._coarse_strides)
-        rows = self.corners + torch.where(self.is_fine, fine_row[:, None], dust_row[:, None])
-        weights = torch.cat([fine_weight, dust_weight * a_v]).T.contiguous()
+        split = 2**_FINE
+        rows = self.corners.new_empty((len(theta), len(self.corners)))
+        torch.add(fine_row[:, None], self.corners[:split], out=rows[:, :split])
+        torch.add(dust_row[:, None], self.corners[split:], out=rows[:, split:])
+        weights = torch.cat([fine_weight.T, (dust_weight * a_v).T], dim=1)
         summed = embedding_bag(rows, self.table, per_sample_weights=weights, mode="sum")
         inside = within & (summed[:, -1] == 0)
         shift = (10 / math.log(10)) * (log_teff - math.log(SUN_TEFF))
