@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from maury.catalogs.job import infer
+    from maury.data import example
     from maury.errors import MauryError
     from maury.flags import Flag
     from maury.inference.draws import Draws
     from maury.inference.posterior import Posterior
     from maury.measurements import Kind, Measurements
 
-__all__ = ["Draws", "Flag", "Kind", "MauryError", "Measurements", "Posterior", "infer"]
+__all__ = ["Draws", "Flag", "Kind", "MauryError", "Measurements", "Posterior", "example", "infer"]
 
 _HOMES = {
     "Draws": "maury.inference.draws",
@@ -24,6 +25,7 @@ _HOMES = {
     "MauryError": "maury.errors",
     "Measurements": "maury.measurements",
     "Posterior": "maury.inference.posterior",
+    "example": "maury.data",
     "infer": "maury.catalogs.job",
 }
 
