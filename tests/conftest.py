@@ -1,8 +1,12 @@
 """Fixtures that several rooms' tests share."""
 
+import io
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+TINY_BANDS = ("GAIA/GAIA3.G", "GAIA/GAIA3.Gbp", "GAIA/GAIA3.Grp", "2MASS/2MASS.J", "2MASS/2MASS.Ks")
 
 
 @pytest.fixture(scope="session")
@@ -12,3 +16,43 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("the folder of real stars and grids is not here")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny() -> dict[str, Any]:
+    """A config of a model so small that it learns in seconds, as a TOML file would say it."""
+    return {
+        "version": 1,
+        "name": "tiny",
+        "description": "For tests: [a_v] and more.",
+        "simulator": {
+            "bands": list(TINY_BANDS),
+            "knowledge": {"informed_fraction": 0.6, "parameter_fraction": 0.5},
+        },
+        "network": {
+            "encoder": {"kind": "deep_set", "width": 32, "layers": 1, "feedforward": 64},
+            "flow": {"kind": "spline", "transforms": 2, "hidden": 32},
+        },
+        "training": {
+            "steps": 200,
+            "batch_size": 256,
+            "learning_rate": 4e-3,
+            "warmup_steps": 10,
+            "ema_decay": 0.95,
+            "validate_every": 50,
+            "validation_stars": 512,
+        },
+    }
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tiny: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a model that has learned a little."""
+    from rich.console import Console
+
+    from maury.training.config import ModelConfig
+    from maury.training.loop import train
+
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    config = ModelConfig.model_validate(tiny)
+    return train(config, folder, console=Console(file=io.StringIO()))

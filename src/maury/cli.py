@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table as RichTable
 
 from maury.errors import MauryError
@@ -28,7 +29,7 @@ output = Console(highlight=False)
 
 Model = Annotated[str, typer.Argument(help="A shipped model's name, or a model folder.")]
 OutFolder = Annotated[Path, typer.Option("-o", "--output", help="Folder for the results.")]
-Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of everything random.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
 
@@ -62,7 +63,7 @@ def infer(
         device=device,
         save_draws=save_draws,
     )
-    messages.print(f"{out}: {stars:,} stars")
+    _say(f"{out}: {stars:,} stars")
 
 
 @app.command(epilog="Example: `maury simulate configs/iris-base.toml -n 1000 -o mock.parquet`")
@@ -78,7 +79,7 @@ def simulate(
     from maury.training.config import read_config
 
     write_table(mock_catalog(read_config(config).simulator, count, seed=seed), out)
-    messages.print(f"{out}: {count:,} stars")
+    _say(f"{out}: {count:,} stars")
 
 
 @app.command(epilog="Example: `maury train configs/iris-base.toml -o runs/iris-base --minutes 120`")
@@ -101,7 +102,7 @@ def train(
         device=device,
         console=messages,
     )
-    messages.print(f"{out}: model written")
+    _say(f"{out}: model written")
 
 
 @app.command(epilog="Example: `maury evaluate iris-base --catalog labelled.parquet -o report`")
@@ -120,7 +121,7 @@ def evaluate(
 
     result = run(Posterior.load(model, device=device), catalog, draws=draws, seed=seed)
     write_report(result, out, title=f"{model} on {catalog.name}")
-    output.print(rich_table(result, title=f"{model} on {catalog.name}"))
+    output.print(rich_table(result, title=escape(f"{model} on {catalog.name}")))
 
 
 @app.command(epilog="Example: `maury calibrate iris-base -o report`")
@@ -141,7 +142,7 @@ def calibrate(
     simulations = posterior.simulate(stars, seed=seed)
     result = run(posterior, simulations, draws=draws, seed=seed)
     write_report(result, out, title=f"{model} on simulations")
-    output.print(rich_table(result, title=f"{model} on simulations"))
+    output.print(rich_table(result, title=escape(f"{model} on simulations")))
 
 
 @app.command()
@@ -164,23 +165,28 @@ def models() -> None:
 
     table = RichTable("name", "description")
     for name in model_names():
-        table.add_row(name, read_config(SHIPPED / name / "config.toml").description)
+        table.add_row(name, escape(read_config(SHIPPED / name / "config.toml").description))
     output.print(table)
 
 
 def main() -> None:
-    """Run a command; what the user got wrong ends in one line and exit code 2, never a traceback."""
+    """Run a command; what the user got wrong ends in one line and exit code 2, no traceback."""
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning  # type: ignore[assignment]
         try:
             app()
         except MauryError as error:
-            messages.print(f"[red]Error:[/red] {error}", soft_wrap=True)
+            messages.print(f"[red]Error:[/red] {escape(str(error))}", soft_wrap=True)
             sys.exit(2)
         except (OSError, MemoryError) as error:
-            messages.print(f"[red]Error:[/red] {error}", soft_wrap=True)
+            messages.print(f"[red]Error:[/red] {escape(str(error))}", soft_wrap=True)
             sys.exit(1)
 
 
+def _say(text: str) -> None:
+    # Names of files and columns may hold brackets, which rich would take for its own.
+    messages.print(text, markup=False, soft_wrap=True)
+
+
 def _show_warning(message: Warning | str, *_: object) -> None:
-    messages.print(f"[yellow]Warning:[/yellow] {message}", soft_wrap=True)
+    messages.print(f"[yellow]Warning:[/yellow] {escape(str(message))}", soft_wrap=True)

@@ -50,7 +50,10 @@ class Parameter:
         low, span = self._edges()
         scaled = low + span * torch.sigmoid(z.double())
         value = torch.exp(scaled) if self.scale == "log" else scaled
-        return value.to(z.dtype).clamp(self.lower, self.upper)
+        # The bounds are open: rounding must not put a value onto them, where the density is zero.
+        ends = torch.tensor([self.lower, self.upper], dtype=z.dtype)
+        first, last = torch.nextafter(ends, ends.flip(0)).tolist()
+        return value.to(z.dtype).clamp(first, last)
 
     def log_abs_det(self, x: Tensor) -> Tensor:
         """Logarithm of |dz/dx| at physical values (any shape)."""

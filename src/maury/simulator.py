@@ -1,4 +1,4 @@
-"""Sky and instruments together: an endless, seeded stream of stars and what was measured of them."""
+"""Sky and instruments together: an endless, seeded stream of stars and their measurements."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from maury.instruments.knowledge import KnowledgeConfig, measure_parameters
@@ -31,7 +31,7 @@ class SimulatorConfig(BaseModel):
     prior: Literal["field", "box"] = "field"
     library: str = "phoenix-kurucz"
     dust_law: Literal["G23", "F99"] = "G23"
-    bands: tuple[str, ...] = PAPER_BANDS
+    bands: tuple[str, ...] = Field(PAPER_BANDS, min_length=1)
     photometry: PhotometricConfig = PhotometricConfig()
     knowledge: KnowledgeConfig = KnowledgeConfig()
 

@@ -13,10 +13,10 @@ from maury.catalogs.arrow import as_table
 from maury.catalogs.output import output_table
 from maury.catalogs.readers import read_table
 from maury.catalogs.writers import check_destination, write_table
-from maury.columns import ColumnWarning, recognise, read_mapping
+from maury.columns import ColumnWarning, read_mapping, recognise
 from maury.errors import MauryError
 from maury.inference.draws import Draws
-from maury.inference.posterior import Posterior, model_names
+from maury.inference.posterior import Posterior
 from maury.measurements import Measurements
 
 __all__ = ["DEFAULT_MODEL", "infer", "infer_file"]
@@ -61,7 +61,7 @@ def infer(
         column holds no numbers.
     """
     table = read_table(catalog) if isinstance(catalog, str | Path) else as_table(catalog)
-    return _answer(table, _posterior(model, device), draws, seed, columns)[0]
+    return _answer(table, _posterior(model, device), draws, seed, columns, keep_draws=False)[0]
 
 
 def infer_file(
@@ -80,25 +80,32 @@ def infer_file(
         if destination is not None:
             check_destination(destination)
     mapping = read_mapping(columns) if columns is not None else None
+    if save_draws is not None and save_draws.absolute() == out.absolute():
+        raise MauryError(f"{out}: the draws need a file of their own, give --save-draws another")
     table = read_table(catalog)
-    result, every_draw = _answer(table, _posterior(model, device), draws, seed, mapping)
+    result, every_draw = _answer(
+        table, _posterior(model, device), draws, seed, mapping, keep_draws=save_draws is not None
+    )
     write_table(result, out)
     if save_draws is not None:
-        write_table(_draws_table(every_draw), save_draws)
+        write_table(_draws_table(Draws.concatenate(every_draw)), save_draws)
     return len(result)
 
 
 def _answer(
-    table: Table, posterior: Posterior, draws: int, seed: int, columns: Any
-) -> tuple[Table, Draws]:
+    table: Table, posterior: Posterior, draws: int, seed: int, columns: Any, *, keep_draws: bool
+) -> tuple[Table, list[Draws]]:
+    """The output catalogue and, on demand because they fill the memory, all draws in parts."""
     recognition = recognise(table.colnames, columns=columns)
     observations = Measurements.from_table(table, columns=columns)
     _check_channels(observations, posterior)
-    parts, flags, summaries = [], [], []
+    parts: list[Draws] = []
+    flags, summaries = [], []
     for start in range(0, max(1, len(observations)), ROWS_AT_ONCE):
         some = observations[start : start + ROWS_AT_ONCE]
         part = posterior.sample(some, draws, seed=seed)
-        parts.append(part)
+        if keep_draws:
+            parts.append(part)
         summaries.append(part.summary())
         flags.append(posterior.flags(some, part).numpy())
     result = output_table(
@@ -108,7 +115,7 @@ def _answer(
         measured=recognition.columns,
         meta={"model": posterior.name, "draws": str(draws), "seed": str(seed)},
     )
-    return result, Draws.concatenate(parts)
+    return result, parts
 
 
 def _check_channels(observations: Measurements, posterior: Posterior) -> None:

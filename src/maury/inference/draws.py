@@ -46,7 +46,9 @@ class Draws:
         """
         middle, low, high = quantiles(self.values, [0.5, 0.16, 0.84])
         # Means of large numbers with small scatter, such as Teff, lose digits in single precision.
-        mean, spread = self.values.double().mean(0), self.values.double().std(0)
+        values = self.values.double()
+        mean = values.mean(0)
+        spread = values.std(0) if len(values) > 1 else torch.full_like(mean, torch.nan)
         columns = {"": middle, "_lo": low, "_hi": high, "_mean": mean, "_std": spread}
         table = Table()
         for i, name in enumerate(self.parameters):

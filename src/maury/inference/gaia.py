@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import torch
 
-from maury.measurements import Measurements
+from maury.measurements import Kind, Measurements
 
 __all__ = ["gaia_counterparts", "translate_gaia"]
 
@@ -30,8 +30,12 @@ def gaia_counterparts(channels: Sequence[str]) -> dict[str, str]:
 
 
 def translate_gaia(measurements: Measurements, known: Sequence[str]) -> Measurements:
-    """Express Gaia slots in the release that ``known`` channels hold, where only one is known."""
+    """Express Gaia slots in the release that ``known`` channels hold, where only one is known.
+
+    A star that has the band in both releases keeps the one that needs no translation.
+    """
     value, names = measurements.value, list(measurements.channels)
+    kind = measurements.kind
     for theirs, ours in gaia_counterparts(names).items():
         if theirs in known or ours not in known:
             continue
@@ -39,8 +43,12 @@ def translate_gaia(measurements: Measurements, known: Sequence[str]) -> Measurem
         offset = DR2_MINUS_DR3[theirs.rsplit(".", 1)[1]] * (1 if theirs.startswith(DR3) else -1)
         here = measurements.present & (measurements.channel == place)
         value = torch.where(here, value + offset, value)
+        if ours in measurements.channels:
+            own = measurements.channel == measurements.channels.index(ours)
+            has_own = (measurements.present & own).any(dim=1, keepdim=True)
+            kind = kind.masked_fill(here & has_own, int(Kind.ABSENT))
         names[place] = ours
-    return _renamed(replace(measurements, value=value), names)
+    return _renamed(replace(measurements, value=value, kind=kind), names)
 
 
 def _renamed(measurements: Measurements, names: list[str]) -> Measurements:

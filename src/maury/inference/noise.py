@@ -35,5 +35,5 @@ def keyed_uniform(keys: Tensor, draws: int, size: int, *, seed: int, first: int 
     star = mix(keys + mix(torch.tensor(seed, device=keys.device)))
     label = torch.arange(first * size, (first + draws) * size, device=keys.device)
     bits = mix(star[None, :, None] ^ mix(label).view(draws, 1, size))
-    # 24 bits fill a float32; the half keeps the ends out.
-    return (((bits >> 40) & 0xFFFFFF).float() + 0.5) * 2.0**-24
+    # The half keeps the ends out; with a 24th bit it would not fit a float32 and round up to 1.
+    return (((bits >> 41) & 0x7FFFFF).float() + 0.5) * 2.0**-23

@@ -113,8 +113,9 @@ class Posterior:
             raise MauryError(f"draws is {draws}: ask for one or more")
         known = self.known(observations)
         values = torch.full((draws, len(known), len(self.parameters)), torch.nan)
-        answerable = known.present.any(dim=1).nonzero().squeeze(-1)
-        for rows in answerable.split(STARS_AT_ONCE):
+        # Limits do not count: the network reads measured values only.
+        answerable = known.measured.any(dim=1).nonzero().squeeze(-1)
+        for rows in answerable.split(STARS_AT_ONCE) if len(answerable) else ():
             values[:, rows] = self._sample_chunk(known[rows].to(self.device), draws, seed).cpu()
         return Draws(values, self.parameters)
 
@@ -133,8 +134,18 @@ class Posterior:
         -------
         Tensor (N,) or (K, N)
             Per unit of each parameter; -inf outside the parameters' bounds.
+
+        Raises
+        ------
+        MauryError
+            If theta's shape does not fit the stars and the parameters.
         """
         theta = torch.as_tensor(theta, dtype=torch.float32)
+        expected = (len(observations), len(self.parameters))
+        if theta.ndim not in (2, 3) or theta.shape[-2:] != expected:
+            raise MauryError(
+                f"theta should be {expected} or (K, *{expected}), not {tuple(theta.shape)}"
+            )
         many = theta if theta.ndim == 3 else theta[None]
         known = self.known(observations)
         result = torch.empty(many.shape[:2])
@@ -162,9 +173,10 @@ class Posterior:
         known = self.known(observations)
         is_band = torch.tensor([not name.startswith("prior_") for name in self.channels])
         bands = (known.measured & is_band[known.channel]).sum(dim=1)
+        needed = min(self.config.simulator.photometry.minimum_bands, int(is_band.sum()))
         flags = torch.zeros(len(known), dtype=torch.int64)
         for raised, flag in (
-            (bands < self.config.simulator.photometry.minimum_bands, Flag.TOO_FEW),
+            (bands < needed, Flag.TOO_FEW),
             (observations.rejected, Flag.REJECTED_VALUE),
             (_at_edge(draws), Flag.PRIOR_EDGE),
         ):

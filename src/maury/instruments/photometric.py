@@ -20,9 +20,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
 from maury.instruments.surveys import SURVEYS, Survey
@@ -52,6 +53,17 @@ class PhotometricConfig(BaseModel):
     random_subset_fraction: float = Field(0.2, ge=0, le=1)
     dropout_fraction: float = Field(0.15, ge=0, lt=1)
     minimum_bands: int = Field(3, ge=1)
+
+    @model_validator(mode="after")
+    def _possible(self) -> PhotometricConfig:
+        if self.brightest >= self.faintest:
+            raise ValueError(
+                f"brightest {self.brightest} should lie below faintest {self.faintest}"
+            )
+        for name, fraction in self.chromospheric_fraction.items():
+            if not 0 <= fraction < 0.5:
+                raise ValueError(f"chromospheric_fraction of {name} is {fraction}, not in [0, 0.5)")
+        return self
 
 
 @dataclass(frozen=True)
@@ -88,18 +100,32 @@ class NoiseModel:
         variance = sigma**2 + torch.where(spoilt, self.spoilt_variance, added)
         return torch.randn(sigma.shape, generator=generator) * variance.sqrt()
 
+    def at(self, band: Tensor) -> NoiseModel:
+        """The model of N stars in S slots that hold the bands of these numbers (N, S).
+
+        It answers for residuals (N, A, S): A sets of residuals for each star.
+        """
+        return NoiseModel(
+            fraction=self.fraction[band].unsqueeze(1),
+            variance=self.variance[band].unsqueeze(1),
+            survey=self.survey[band],
+            spoilt_fraction=self.spoilt_fraction,
+            spoilt_variance=self.spoilt_variance[band].unsqueeze(1),
+        )
+
     def log_likelihood(self, residual: Tensor, sigma: Tensor, measured: Tensor) -> Tensor:
         """Log density (...,) of residuals (..., B) in mag where measured (..., B) is true."""
-        good = torch.logsumexp(
-            torch.log(self.fraction)
-            + _log_normal(residual.unsqueeze(-1), sigma.unsqueeze(-1) ** 2 + self.variance),
-            dim=-1,
-        )
-        spoilt = _log_normal(residual, sigma**2 + self.spoilt_variance)
-        both = torch.stack([good, spoilt], dim=-2).masked_fill(~measured.unsqueeze(-2), 0.0)
-        by_survey = both @ self.survey.to(both.dtype)
-        weight = torch.tensor([[1 - self.spoilt_fraction], [self.spoilt_fraction]]).log()
-        return torch.logsumexp(by_survey + weight.to(both.dtype), dim=-2).sum(-1)
+        square = residual**2
+        variance = sigma.unsqueeze(-1) ** 2 + self.variance
+        height = torch.log(self.fraction) - 0.5 * torch.log(2 * torch.pi * variance)
+        parts = zip(height.unbind(-1), (-0.5 / variance).unbind(-1), strict=True)
+        good = reduce(torch.logaddexp, (top + square * slope for top, slope in parts))
+        variance = sigma**2 + self.spoilt_variance
+        spoilt = -0.5 * (square / variance + torch.log(2 * torch.pi * variance))
+        both = torch.stack([good, spoilt]).masked_fill(~measured, 0.0)
+        good, spoilt = both @ self.survey.to(both.dtype)
+        fraction = torch.tensor(self.spoilt_fraction, dtype=both.dtype)
+        return torch.logaddexp(good + torch.log1p(-fraction), spoilt + fraction.log()).sum(-1)
 
 
 @dataclass(frozen=True)
@@ -225,7 +251,3 @@ def _noise_model(bands: Sequence[str], config: PhotometricConfig) -> NoiseModel:
 def _survey_of(name: str) -> str:
     """The survey that measures a band; a band that none measures is its own."""
     return next((survey.name for survey in SURVEYS if name in survey.depth), name)
-
-
-def _log_normal(residual: Tensor, variance: Tensor) -> Tensor:
-    return -0.5 * (residual**2 / variance + torch.log(2 * torch.pi * variance))

@@ -24,10 +24,8 @@ CONFIG = "config.toml"
 CARD = "card.md"
 
 
-def save_model(
-    folder: Path, config: ModelConfig, network: Estimator, progress: Progress
-) -> None:
-    """Write ``model.safetensors``, ``config.toml`` and ``card.md``; each appears whole or not."""
+def save_model(folder: Path, config: ModelConfig, network: Estimator, progress: Progress) -> None:
+    """Write ``config.toml``, ``model.safetensors`` (whole or not at all) and ``card.md``."""
     folder.mkdir(parents=True, exist_ok=True)
     write_config(config, folder / CONFIG)
     state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
@@ -40,8 +38,8 @@ def save_model(
     partial = folder / (WEIGHTS + ".partial")
     save_file(state, partial, metadata)
     os.replace(partial, folder / WEIGHTS)
-    if not (folder / CARD).exists():
-        (folder / CARD).write_text(_card(config, network, progress), encoding="utf-8")
+    # Anew each time: a resumed run has other figures.
+    (folder / CARD).write_text(_card(config, network, progress), encoding="utf-8")
 
 
 def load_model(folder: Path) -> tuple[ModelConfig, Estimator]:

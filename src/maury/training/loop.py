@@ -74,6 +74,9 @@ def train(
         run.restore()
     elif run.checkpoint_path.exists():
         raise MauryError(f"{folder}: holds a training run already; resume it or choose another")
+    else:
+        # Rows of a run that was killed before its first checkpoint belong to no run.
+        run.log_path.unlink(missing_ok=True)
     run.go(minutes=minutes, console=console or Console(stderr=True))
     return run.finish()
 
@@ -95,9 +98,7 @@ class Training:
         self.device = pick_device(device)
         self.simulator = Simulator(config.simulator)
         torch.manual_seed(self.schedule.seed)
-        self.network = Estimator(
-            self.simulator.parameters, self.simulator.channels, config.network
-        )
+        self.network = Estimator(self.simulator.parameters, self.simulator.channels, config.network)
         first = self._batch("scales", 0, SCALE_STARS)
         self.network.fit_scales(first.theta, first.measurements)
         self.network.to(self.device)
@@ -112,6 +113,11 @@ class Training:
     def checkpoint_path(self) -> Path:
         """Where this run keeps its checkpoint."""
         return self.folder / "checkpoint.safetensors"
+
+    @property
+    def log_path(self) -> Path:
+        """Where this run notes its losses."""
+        return self.folder / "log.csv"
 
     def restore(self) -> None:
         """Continue from the checkpoint in the folder; rows logged after it are dropped."""
@@ -220,27 +226,23 @@ class Training:
         return hashlib.sha256(self.config.model_dump_json().encode()).hexdigest()
 
     def _log(self, loss: float, held_out: float) -> None:
-        path = self.folder / "log.csv"
-        new = not path.exists()
+        new = not self.log_path.exists()
         rate = self.optimizer.param_groups[0]["lr"]
         done = self.progress
-        with path.open("a", newline="") as file:
+        with self.log_path.open("a", newline="") as file:
             writer = csv.writer(file)
             if new:
                 writer.writerow(LOG_COLUMNS)
             stars = done.step * self.schedule.batch_size
-            writer.writerow(
-                [done.step, stars, f"{done.seconds:.1f}", f"{rate:.3e}"]
-                + [f"{loss:.5f}", f"{held_out:.5f}"]
-            )
+            numbers = f"{done.seconds:.1f}", f"{rate:.3e}", f"{loss:.5f}", f"{held_out:.5f}"
+            writer.writerow([done.step, stars, *numbers])
 
     def _trim_log(self) -> None:
-        path = self.folder / "log.csv"
-        if not path.exists():
+        if not self.log_path.exists():
             return
-        header, *rows = path.read_text().splitlines()
+        rows = self.log_path.read_text().splitlines()[1:]
         kept = [row for row in rows if int(row.split(",")[0]) <= self.progress.step]
-        path.write_text("\n".join([header, *kept]) + "\n")
+        self.log_path.write_text("\n".join([",".join(LOG_COLUMNS), *kept]) + "\n")
 
 
 def _seed(seed: int, purpose: str, number: int) -> int:
