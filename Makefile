@@ -35,15 +35,15 @@ $(BIN)/python:
 # torch by itself and first: one version that the tests know, whatever else pip would choose.
 $(VENV)/.torch: | $(BIN)/python
 	@echo "Installing into $(VENV) (some minutes the first time) ..."
-	$(BIN)/python -m pip install -q "torch==2.13.0"
+	$(BIN)/python -m pip install -qq "torch==2.13.0"
 	@touch $@
 
 $(VENV)/.installed: pyproject.toml | $(VENV)/.torch
-	$(BIN)/python -m pip install -q -e .
+	$(BIN)/python -m pip install -qq -e .
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/.torch
-	$(BIN)/python -m pip install -q -e ".[dev]"
+	$(BIN)/python -m pip install -qq -e ".[dev]"
 	@touch $(VENV)/.installed $@
 
 clean:

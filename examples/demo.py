@@ -65,7 +65,7 @@ def some_rows(answers: Table) -> RichTable:
     table = RichTable(
         title=f"NGC 2547: {ROWS} of {len(answers)} stars",
         box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
+        padding=0,
         pad_edge=False,
     )
     for head in ("Gaia source_id", *(head for head, _ in COLUMNS.values()), "published"):

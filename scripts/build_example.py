@@ -61,9 +61,12 @@ def main() -> None:
 def chosen(source: pd.DataFrame) -> pd.DataFrame:
     """Single members of the cluster measured in all bands: the brightest, by brightness."""
     measured = source[[error for _, error in BANDS.values()]].notna().all(axis=1)
+    # Matched twice to another catalogue: whose magnitudes are whose?
+    once = ~source["GAIAEDR3_ID"].duplicated(keep=False)
     # The source writes 1e20 for 'not in that catalogue'.
     member = (source["CG_MemProb"] >= MEMBERSHIP) & (source["CG_MemProb"] <= 1)
-    good = (source["Cluster"] == CLUSTER) & member & (source["GAIAEDR3_RUWE"] < RUWE) & measured
+    single = source["GAIAEDR3_RUWE"] < RUWE
+    good = (source["Cluster"] == CLUSTER) & member & once & single & measured
     return source[good].sort_values("GAIAEDR3_G_CORRECTED").head(STARS)
 
 
