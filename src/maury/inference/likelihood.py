@@ -1,0 +1,194 @@
+"""The likelihood that the simulator implies, exactly: an independent check of what networks learn.
+
+A star's bands follow the mixture of `maury.instruments.photometric`, about model magnitudes that
+share one free amplitude a with a flat prior. With r = measured - model magnitudes,
+
+    L = integral da product_surveys [(1 - f) product_b p_b(r_b - a) + f product_b q_b(r_b - a)],
+
+which depends on colours alone. Outside knowledge multiplies in as a normal density. Which bands
+are missing, and the errors, say nothing about a star in this simulator, so prior times L is its
+posterior.
+
+The integrand is a sum of products of normal densities, one for each choice of a component in each
+band. Each product has its mean between the smallest and the largest residual, a width of at least
+``narrowest = (sum_b 1 / v_min)^(-1/2)`` and of at most ``widest = (sum_b 1 / v_max)^(-1/2)``. The
+trapezoidal rule with a step of one width integrates a normal density to 1e-8, so nodes one
+``narrowest`` apart between the residuals, and ever wider apart outside of them, leave no component
+out. A first pass over every sixth node finds those that matter.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from maury.errors import MauryError
+from maury.instruments.photometric import NoiseModel
+from maury.measurements import Measurements
+from maury.simulator import Simulator
+
+__all__ = ["log_likelihood"]
+
+REACH = 4.5
+"""How far beyond the residuals to integrate, in units of the widest component."""
+
+EASE = 6.0
+"""Residuals' margin, in units of the narrowest component, before nodes grow apart."""
+
+FINE = 6
+"""Nodes in each cell of the first pass."""
+
+NEGLECTED = 22.0
+"""Cells whose density is below the highest by this much (nats) are left out. A narrow peak just
+between two nodes of the first pass, 3 widths away from either, is 4.5 nats above them."""
+
+NUMBERS_AT_ONCE = 300_000
+"""Bound on the size of one array."""
+
+
+@torch.no_grad()
+def log_likelihood(simulator: Simulator, measurements: Measurements, theta: Tensor) -> Tensor:
+    """Log likelihood of stars' parameters, the amplitude marginalised over a flat prior.
+
+    Parameters
+    ----------
+    simulator : Simulator
+        Says how parameters become magnitudes, and how these scatter.
+    measurements : Measurements
+        N stars; limits and channels that the simulator does not know are ignored.
+    theta : Tensor (K, N, D) or (N, D)
+        Physical units, in the order of ``simulator.parameters``.
+
+    Returns
+    -------
+    Tensor (K, N) or (N,)
+        The density of all colours and of the outside knowledge, for an amplitude with density 1
+        per mag; -inf where the library does not cover a star.
+
+    Raises
+    ------
+    MauryError
+        If theta does not fit the stars and parameters.
+    """
+    theta = torch.as_tensor(theta, dtype=torch.float32)
+    many = theta if theta.ndim == 3 else theta[None]
+    if many.shape[1:] != (len(measurements), len(simulator.parameters)):
+        raise MauryError(
+            f"theta should be (draws, {len(measurements)} stars, {len(simulator.parameters)} "
+            f"parameters), not {tuple(theta.shape)}"
+        )
+    flat = many.reshape(-1, many.shape[-1])
+    mags, inside = simulator.table(flat.to(simulator.table.table.device))
+    mags, inside = mags.to(flat.device), inside.to(flat.device)
+    known = measurements.select(simulator.channels)[0].compact()
+    is_band = known.channel < len(simulator.config.bands)
+    star = torch.arange(len(known)).repeat(len(many))
+    result = _knowledge(simulator, known, many).reshape(-1)
+    photometry = _Photometry(simulator.instrument.noise, known, known.measured & is_band, is_band)
+    result += photometry.log_marginal(star, mags.nan_to_num(0.0))
+    result = result.masked_fill(~inside, -math.inf).reshape(many.shape[:2])
+    return result if theta.ndim == 3 else result[0]
+
+
+def _knowledge(simulator: Simulator, known: Measurements, theta: Tensor) -> Tensor:
+    """Log density (K, N) of the outside knowledge of N stars at theta (K, N, D)."""
+    total = theta.new_zeros(theta.shape[:2])
+    bands = len(simulator.config.bands)
+    for index in range(len(simulator.parameters)):
+        here = known.measured & (known.channel == bands + index)
+        miss = (known.value - theta[..., index, None]) / known.sigma
+        density = -0.5 * miss**2 - torch.log(known.sigma) - 0.5 * math.log(2 * math.pi)
+        total += density.masked_fill(~here, 0.0).sum(-1)
+    return total
+
+
+class _Photometry:
+    """Bands of N stars in S slots, ready to be compared with model magnitudes."""
+
+    def __init__(
+        self, noise: NoiseModel, known: Measurements, measured: Tensor, is_band: Tensor
+    ) -> None:
+        self.band = known.channel.masked_fill(~is_band, 0)
+        self.noise = noise
+        self.value, self.sigma, self.measured = known.value, known.sigma, measured
+        spread = torch.cat([noise.variance, noise.spoilt_variance[:, None]], dim=1)[self.band]
+        variance = known.sigma[..., None] ** 2 + spread
+        self.narrowest = _combined(variance.amin(-1), measured)
+        self.widest = _combined(variance.amax(-1), measured)
+
+    def log_marginal(self, star: Tensor, mags: Tensor) -> Tensor:
+        """Log integrals (P,) for P points: numbers of stars (P,), model magnitudes (P, B)."""
+        if not self.measured.any():
+            return mags.new_zeros(len(star))
+        residual = self.value[star] - mags.gather(1, self.band[star])
+        measured = self.measured[star]
+        low = residual.masked_fill(~measured, math.inf).amin(1)
+        high = residual.masked_fill(~measured, -math.inf).amax(1)
+        answerable = measured.any(1)
+        centre = ((low + high) / 2).masked_fill(~answerable, 0.0)
+        half = ((high - low) / 2).masked_fill(~answerable, 0.0)
+        scale = half + EASE * self.narrowest[star]
+        step = FINE * self.narrowest[star] / scale
+        cells = 1 + torch.ceil(torch.asinh((half + REACH * self.widest[star]) / scale) / step)
+        total = torch.zeros_like(centre)
+        chosen = answerable.nonzero().squeeze(-1)
+        chosen = chosen[cells[chosen].argsort()]  # points of a batch share their number of cells
+        while len(chosen):
+            batch = self._batch(chosen, cells)
+            chosen = chosen[len(batch) :]
+            rows = _Rows(self, star[batch], residual[batch], centre[batch], scale[batch])
+            total[batch] = rows.integrate(step[batch], cells[batch])
+        return total
+
+    def _batch(self, chosen: Tensor, cells: Tensor) -> Tensor:
+        """As many of the points, ordered by their number of cells, as fit into memory."""
+        size = (2 * cells[chosen] + 1) * self.band.shape[1] * 3
+        fits = size * torch.arange(1, len(chosen) + 1) < NUMBERS_AT_ONCE
+        return chosen[: max(1, int(fits.sum()))]
+
+
+class _Rows:
+    """P integrals over t, where the amplitude is centre + scale sinh(t)."""
+
+    def __init__(
+        self, data: _Photometry, star: Tensor, residual: Tensor, centre: Tensor, scale: Tensor
+    ) -> None:
+        self.noise, self.band = data.noise, data.band[star]
+        self.sigma, self.measured = data.sigma[star], data.measured[star]
+        self.residual, self.centre, self.scale = residual, centre, scale
+
+    def integrate(self, step: Tensor, cells: Tensor) -> Tensor:
+        """Log integrals (P,) over ``cells`` (P,) cells of width ``step`` (P,) either side of 0."""
+        number = torch.arange(-int(cells.max()), int(cells.max()) + 1)
+        beyond = number.abs() > cells[:, None]
+        nodes = (number * step[:, None]).masked_fill(beyond, 0.0)
+        coarse = self._log_density(torch.arange(len(nodes)), nodes).masked_fill(beyond, -math.inf)
+        keep = coarse > coarse.amax(1, keepdim=True) - NEGLECTED
+        row, cell = keep.nonzero(as_tuple=True)
+        offsets = (torch.arange(FINE) - (FINE - 1) / 2) / FINE
+        fine = nodes[row, cell, None] + offsets * step[row, None]
+        at_once = max(1, NUMBERS_AT_ONCE // (3 * FINE * self.residual.shape[1]))
+        parts = zip(row.split(at_once), fine.split(at_once), strict=True)
+        density = torch.cat([torch.logsumexp(self._log_density(*part), 1) for part in parts])
+        top = density.new_full((len(nodes),), -math.inf).scatter_reduce(0, row, density, "amax")
+        total = torch.zeros_like(top).index_add(0, row, torch.exp(density - top[row]))
+        return top + torch.log(total * step / FINE)
+
+    def _log_density(self, row: Tensor, t: Tensor) -> Tensor:
+        """Log integrand (R, A), per unit of t, of rows (R,) at nodes t (R, A)."""
+        scale = self.scale[row, None]
+        amplitude = self.centre[row, None] + scale * torch.sinh(t)
+        density = self.noise.at(self.band[row]).log_likelihood(
+            self.residual[row, None] - amplitude[..., None],
+            self.sigma[row, None],
+            self.measured[row, None],
+        )
+        return density + torch.log(scale * torch.cosh(t))
+
+
+def _combined(variance: Tensor, measured: Tensor) -> Tensor:
+    """Width (N,) of the product of normal densities; 1 where there is none."""
+    precision = torch.where(measured, 1 / variance, 0.0).sum(1)
+    return torch.where(precision > 0, precision, 1.0).rsqrt()
