@@ -18,7 +18,15 @@ from maury.sky.bands import PAPER_BANDS, band, band_ids
 from maury.sky.libraries.grid import GridLibrary
 from maury.sky.libraries.phoenix_kurucz import load_phoenix_kurucz
 
-RANGES = ((2300, 3000), (3000, 4000), (4000, 5000), (5000, 7000), (7000, 10000), (10000, 50001), (4000, 50001))
+RANGES = (
+    (2300, 3000),
+    (3000, 4000),
+    (4000, 5000),
+    (5000, 7000),
+    (7000, 10000),
+    (10000, 50001),
+    (4000, 50001),
+)
 AXES = {"teff": (0,), "logg": (1,), "mh": (2,), "all": (0, 1, 2)}
 SIGMA = 5.670374419e-5  # erg/s/cm2/K4
 

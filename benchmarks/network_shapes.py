@@ -1,6 +1,6 @@
 """Which network learns most in a given time: trains each shape for the same minutes.
 
-    python benchmarks/network_shapes.py configs/iris-base.toml shapes.toml -o runs/shapes --minutes 10
+    python benchmarks/network_shapes.py configs/iris-base.toml shapes.toml -o runs --minutes 10
 
 ``shapes.toml`` holds one table for each shape, with ``encoder`` and ``flow`` tables as in a config
 and, optionally, ``training`` entries that differ from the config's. The schedule is fitted to the

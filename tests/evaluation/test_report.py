@@ -111,3 +111,20 @@ def test_hr_diagram_of_answers_with_gaps() -> None:
     assert isinstance(plots.hr_diagram(table[2:]), Figure)
     with pytest.raises(MauryError, match="logg_hi"):
         plots.hr_diagram(table["teff", "logg", "mh", "teff_lo", "teff_hi", "logg_lo"])
+
+
+def test_temperatures_on_the_axis_do_not_touch() -> None:
+    ends = {"teff": [3400.0, 16000.0], "logg": [4.5, 4.0], "mh": [0.0, 0.1]}
+    table = Table(
+        {f"{name}{end}": values for name, values in ends.items() for end in ("", "_lo", "_hi")}
+    )
+    ticks = plots.hr_diagram(table).axes[0].get_xticks()
+    assert len(ticks) >= 4
+    assert np.diff(np.log(np.sort(ticks))).min() > 0.1 * np.log(16000 / 3400)
+
+
+def test_far_draws_do_not_shrink_a_corner_plot() -> None:
+    draws = np.random.default_rng(0).normal(5800, 100, (1000, 2))
+    draws[0] = 40000
+    low, high = plots.corner(draws, ("teff", "logg")).axes[0].get_xlim()
+    assert high - low < 1000

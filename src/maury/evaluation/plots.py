@@ -27,6 +27,8 @@ __all__ = ["corner", "coverage", "hr_diagram", "labels", "ranks", "save", "tarp"
 
 _NOMINAL = np.linspace(0.01, 0.99, 99)
 _MANY_STARS = 500
+_SHOWN = 0.99
+"""Share of the draws that a corner plot's axes span: a few far ones would shrink the rest."""
 _TEFF_TICKS = (2500, 3000, 3500, 4000, 5000, 6000, 8000, 12000, 20000, 30000, 45000)
 
 
@@ -186,6 +188,7 @@ def corner(draws: Tensor | NDArray[Any], parameters: Sequence[str]) -> Figure:
         plot_datapoints=False,
         fill_contours=True,
         levels=(0.393, 0.865),
+        range=[_SHOWN] * len(parameters),
         smooth=0.8,
         max_n_ticks=4,
     )
@@ -246,7 +249,7 @@ def hr_diagram(catalog: Table) -> Figure:
     )
     if known.any():
         low, high = values["teff_lo"].min() / 1.02, values["teff_hi"].max() * 1.02
-        ticks = [t for t in _TEFF_TICKS if low < t < high]
+        ticks = _spaced([t for t in _TEFF_TICKS if low < t < high], (high / low) ** 0.11)
         ax.set_xticks(ticks, [str(t) for t in ticks])
         ax.minorticks_off()
         ax.set_xlim(low, high)
@@ -255,6 +258,15 @@ def hr_diagram(catalog: Table) -> Figure:
     ax.set(xlabel=label("teff"), ylabel=label("logg"))
     figure.colorbar(points, label=label("mh"))
     return figure
+
+
+def _spaced(ticks: list[int], ratio: float) -> list[int]:
+    """Those of ascending ticks whose labels do not touch: each ``ratio`` above the one before."""
+    kept: list[int] = []
+    for tick in ticks:
+        if not kept or tick >= kept[-1] * ratio:
+            kept.append(tick)
+    return kept
 
 
 def _arms(values: dict[str, NDArray[np.float64]], name: str) -> NDArray[np.float64]:

@@ -87,7 +87,7 @@ class Features(nn.Module):
                 self.scale[index] = chosen.std()
 
     def forward(self, measurements: Measurements) -> Standardised:
-        """Standardised of N stars; limits and channels that the model does not know are left out."""
+        """Numbers of N stars; limits and channels that the model does not know are left out."""
         known, value, sigma, is_band = self._physical(measurements)
         present = known.measured
         value = (value - self.centre[known.channel]) / self.scale[known.channel]
