@@ -68,7 +68,7 @@ def some_rows(answers: Table) -> RichTable:
         padding=0,
         pad_edge=False,
     )
-    for head in ("Gaia source_id", *(head for head, _ in COLUMNS.values()), "published"):
+    for head in ("Gaia source_id", *(head for head, _ in COLUMNS.values()), "ref Teff"):
         table.add_column(head, no_wrap=True, justify="right")
     for i in np.linspace(0, len(answers) - 1, ROWS).astype(int):
         row = answers[i]
