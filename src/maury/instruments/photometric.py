@@ -40,7 +40,7 @@ class PhotometricConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    jitter: float = Field(0.02, ge=0)
+    jitter: float = Field(0.01, ge=0)
     outlier_fraction: float = Field(0.02, ge=0, lt=0.5)
     outlier_sigma: float = Field(0.35, gt=0)
     wild_fraction: float = Field(0.004, ge=0, lt=0.5)

@@ -50,11 +50,12 @@ class DustPrior:
         return lower, upper
 
 
-# Scales from nearby stars (0.1 mag) to the inner disc (5 mag): most catalogued stars are little
-# reddened, and a flat prior biases the temperature of those by hundreds of kelvin.
+# Scales from nearby stars (0.08 mag) to the inner disc (3 mag). Half of the stars that surveys
+# measure lie behind less than 0.12 mag; colours cannot tell dust from temperature, so a prior with
+# more dust makes them hotter by hundreds of kelvin.
 FIELD_DUST = DustPrior(
     a_v=TruncatedExponentials(
-        [0.40, 0.35, 0.20, 0.05], [0.10, 0.5, 1.5, 5.0], lower=1e-4, upper=20.0
+        [0.50, 0.30, 0.17, 0.03], [0.08, 0.3, 1.0, 3.0], lower=1e-4, upper=20.0
     ),
     r_v_mean=3.15,
     r_v_sigma=0.25,
