@@ -48,7 +48,8 @@ class Draws:
         # Means of large numbers with small scatter, such as Teff, lose digits in single precision.
         values = self.values.double()
         mean = values.mean(0)
-        spread = values.std(0) if len(values) > 1 else torch.full_like(mean, torch.nan)
+        # By hand, because torch's own complains where there is one draw or no star.
+        spread = ((values - mean).square().sum(0) / (len(values) - 1)).sqrt()
         columns = {"": middle, "_lo": low, "_hi": high, "_mean": mean, "_std": spread}
         table = Table()
         for i, name in enumerate(self.parameters):

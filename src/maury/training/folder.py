@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 from maury.errors import MauryError
 from maury.nets.estimator import Estimator
+from maury.parameters import PARAMETERS
 from maury.training.checkpoint import Progress
 from maury.training.config import ModelConfig, read_config, write_config
 
@@ -49,7 +50,7 @@ def load_model(folder: Path) -> tuple[ModelConfig, Estimator]:
     ------
     MauryError
         If a file is missing or damaged, its format is newer than this maury, its hash is wrong,
-        or its tensors do not fit the network that the config describes.
+        or its tensors, parameters or channels are not those that the config describes.
     """
     config = read_config(folder / CONFIG)
     path = folder / WEIGHTS
@@ -66,11 +67,13 @@ def load_model(folder: Path) -> tuple[ModelConfig, Estimator]:
         raise MauryError(f"{path}: format {found}, this maury reads format {FORMAT_VERSION}")
     if metadata.get("sha256") != _digest(state):
         raise MauryError(f"{path}: wrong hash, the weights are damaged; fetch the model anew")
-    network = Estimator(
-        tuple(json.loads(metadata["parameters"])),
-        tuple(json.loads(metadata["channels"])),
-        config.network,
+    parameters, channels = (
+        tuple(json.loads(metadata.get(key, "[]"))) for key in ("parameters", "channels")
     )
+    expected = (*config.simulator.bands, *(f"prior_{name}" for name in parameters))
+    if not set(parameters) <= PARAMETERS.keys() or channels != expected:
+        raise MauryError(f"{path}: the weights' parameters or channels are not those of {CONFIG}")
+    network = Estimator(parameters, channels, config.network)
     try:
         network.load_state_dict({key: value.float() for key, value in state.items()})
     except RuntimeError as error:

@@ -34,7 +34,7 @@ def test_exponentials_integrate_to_one_and_vanish_outside(density: TruncatedExpo
 
 
 def test_field_extinction_follows_its_closed_form() -> None:
-    weights, scales = np.array([0.40, 0.35, 0.20, 0.05]), np.array([0.10, 0.5, 1.5, 5.0])
+    weights, scales = np.array([0.50, 0.30, 0.17, 0.03]), np.array([0.08, 0.3, 1.0, 3.0])
 
     def untruncated(x: np.ndarray) -> np.ndarray:
         return (weights * -np.expm1(-np.asarray(x)[:, None] / scales)).sum(-1)
