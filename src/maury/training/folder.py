@@ -17,7 +17,7 @@ from maury.parameters import PARAMETERS
 from maury.training.checkpoint import Progress
 from maury.training.config import ModelConfig, read_config, write_config
 
-__all__ = ["FORMAT_VERSION", "load_model", "save_model"]
+__all__ = ["FORMAT_VERSION", "load_model", "save_model", "write_weights"]
 
 FORMAT_VERSION = "1"
 WEIGHTS = "model.safetensors"
@@ -29,7 +29,17 @@ def save_model(folder: Path, config: ModelConfig, network: Estimator, progress: 
     """Write ``config.toml``, ``model.safetensors`` (whole or not at all) and ``card.md``."""
     folder.mkdir(parents=True, exist_ok=True)
     write_config(config, folder / CONFIG)
+    write_weights(folder, network)
+    # Anew each time: a resumed run has other figures.
+    (folder / CARD).write_text(_card(config, network, progress), encoding="utf-8")
+
+
+def write_weights(folder: Path, network: Estimator, *, half: bool = False) -> None:
+    """Write ``model.safetensors``; ``half`` rounds the trained weights, never the constants."""
     state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
+    if half:
+        trained = {name for name, _ in network.named_parameters()}
+        state = {k: v.half() if k in trained else v for k, v in state.items()}
     metadata = {
         "format": FORMAT_VERSION,
         "parameters": json.dumps([p.name for p in network.parameters_of_star]),
@@ -39,8 +49,6 @@ def save_model(folder: Path, config: ModelConfig, network: Estimator, progress: 
     partial = folder / (WEIGHTS + ".partial")
     save_file(state, partial, metadata)
     os.replace(partial, folder / WEIGHTS)
-    # Anew each time: a resumed run has other figures.
-    (folder / CARD).write_text(_card(config, network, progress), encoding="utf-8")
 
 
 def load_model(folder: Path) -> tuple[ModelConfig, Estimator]:
