@@ -100,7 +100,9 @@ def _flow_rate(network: Estimator, width: int, *, stars: int = 1000, draws: int 
 
 
 def _report(rates: list[Rate], draws: int, threads: int) -> None:
-    print(f"{draws} draws a star, {threads} threads, Parquet to Parquet, reading and writing in it\n")
+    print(
+        f"{draws} draws a star, {threads} threads, Parquet to Parquet, reading and writing in it\n"
+    )
     print("| model | weights | stars | stars/s | draws/s | flow alone, draws/s | ratio |")
     print("|---|---:|---:|---:|---:|---:|---:|")
     slowest = min(rate.draws_per_second for rate in rates)

@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("model", help="a shipped name or a folder")
     parser.add_argument("--stars", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--live-points", type=int, default=400)
+    parser.add_argument("--live-points", type=int, default=250)
     parser.add_argument("--tolerance", type=float, default=0.1, help="dlogz of dynesty")
     parser.add_argument("--draws", type=int, default=4000, help="of the model, for each star")
     parser.add_argument("-o", "--out", type=Path, help="Markdown file; JSON is put beside it")
