@@ -25,7 +25,7 @@ from maury.simulator import Simulator
 
 __all__ = ["WeightedDraws", "importance_sampling", "log_target", "nested_sampling"]
 
-THREADS = 8
+THREADS = 16
 """Points that each star's sampler proposes at a time; a few of them go unused."""
 
 
@@ -109,7 +109,7 @@ def nested_sampling(
     simulator: Simulator,
     observations: Measurements,
     *,
-    live_points: int = 400,
+    live_points: int = 250,
     tolerance: float = 0.1,
     seed: int = 0,
     method: str = "rwalk",
