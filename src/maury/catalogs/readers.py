@@ -186,6 +186,10 @@ def _read_csv(path: Path) -> Table:
         pa.BufferReader(raw),
         read_options=pa.csv.ReadOptions(block_size=block, skip_rows=skipped, use_threads=False),
     )
+    for field in table.schema:
+        if pa.types.is_binary(field.type):
+            # What Arrow makes of bytes that are no UTF-8, and what no format can take from us.
+            raise ValueError(f"column {field.name!r} is in another encoding")
     names = [name.strip() for name in table.column_names]
     _refuse_duplicates(names, path)
     return from_arrow(table.rename_columns(names))
