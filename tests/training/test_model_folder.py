@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from maury.errors import MauryError
 from maury.training.checkpoint import Progress
 from maury.training.config import ModelConfig, read_config, write_config
-from maury.training.folder import load_model, save_model
+from maury.training.folder import load_model, save_model, write_weights
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))
 
@@ -46,6 +46,24 @@ def test_there_and_back(tiny_folder: Path, tiny: dict[str, Any], tmp_path: Path)
     for key, value in network.state_dict().items():
         assert torch.equal(value, copy.state_dict()[key])
     assert not list((tmp_path / "copy").glob("*.partial"))
+
+
+def test_half_precision_rounds_weights_and_spares_constants(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    config, network = load_model(tiny_folder)
+    write_config(config, tmp_path / "config.toml")
+    write_weights(tmp_path, network, half=True)
+    stored = load_file(tmp_path / "model.safetensors")
+    trained = dict(network.named_parameters())
+    assert {stored[name].dtype for name in trained} == {torch.float16}
+    _, half = load_model(tmp_path)
+    for name, value in network.state_dict().items():
+        assert half.state_dict()[name].dtype == torch.float32
+        if name in trained:
+            torch.testing.assert_close(half.state_dict()[name], value, rtol=1e-3, atol=1e-6)
+        else:
+            assert torch.equal(half.state_dict()[name], value)
 
 
 def flip_a_bit(folder: Path) -> None:
