@@ -109,6 +109,20 @@ def test_two_columns_for_one_channel_are_refused_by_name() -> None:
         recognise(["id", "gaia_g", "id"])
 
 
+def test_of_an_archives_errors_the_first_listed_is_taken() -> None:
+    for names in (["j_m", "j_cmsig", "j_msigcom"], ["J_M", "J_MSIGCOM", "J_CMSIG"]):
+        pair = recognise(names).pairs["2MASS/2MASS.J"]
+        assert pair.value == names[0]
+        assert str(pair.error).lower() == "j_msigcom"
+
+
+@pytest.mark.parametrize("names", [["w1mpro", "w1mag"], ["w1mag", "w1mpro"]])
+def test_a_name_as_the_archive_spells_it_comes_before_one_in_another_case(names: list[str]) -> None:
+    found = recognise([*names, "w1sigmpro", "w1sigm"])
+    assert found.pairs["WISE/WISE.W1"] == ColumnPair("w1mpro", "w1sigmpro")
+    assert found.notes == ("column 'w1mag' is ignored: 'w1mpro' holds WISE/WISE.W1",)
+
+
 def test_a_users_map_comes_first() -> None:
     names = ["my_g", "my_g_err", "gaia_g", "gaia_g_err", "j", "Jmag", "e_Jmag"]
     found = recognise(

@@ -1,9 +1,10 @@
 """What surveys call their columns: the one place to add a name.
 
 Each channel lists the names of its value column; an entry (value, error) is for archives whose
-error column does not follow from the value's name by `ERROR_PATTERNS`. Sources: the data models
-of the ESA Gaia archive, IRSA (2MASS, AllWISE), MAST (PS1, GALEX), SDSS CasJobs, the SkyMapper
-DR2-DR4 data release, and the VizieR copies II/246, II/328, I/345, I/355, II/335, II/358.
+error column does not follow from the value's name by `ERROR_PATTERNS`. Of several errors, such as
+those of 2MASS with and without the calibration's, the first listed is taken. Sources: the data
+models of the ESA Gaia archive, IRSA (2MASS, AllWISE), MAST (PS1, GALEX), SDSS CasJobs, the
+SkyMapper DR2-DR4 data release, and the VizieR copies II/246, II/328, I/345, I/355, II/335, II/358.
 
 Names that several surveys share are deliberately missing and listed in `AMBIGUOUS`; so are
 magnitudes that nobody observed (the TESS magnitude of the TIC is computed from other bands).

@@ -146,10 +146,8 @@ def recognise(
         if channel in mapped:
             continue
         if channel in pairs:
-            raise MauryError(
-                f"columns {pairs[channel].value!r} and {name!r} both hold {channel}: drop one, "
-                "or choose in a column map"
-            )
+            name, loser = _better_spelt(channel, pairs[channel].value, name)
+            notes.append(f"column {loser!r} is ignored: {name!r} holds {channel}")
         pairs[channel] = finder.pair(name, channel)
     for channel, pair in pairs.items():
         if pair.error is None and channel.startswith(PRIOR):
@@ -257,6 +255,21 @@ def _channel_of(name: str) -> str | None:
     return _FOLDED.get(folded)
 
 
+def _better_spelt(channel: str, one: str, other: str) -> tuple[str, str]:
+    """Of two columns for a channel the one that is spelt as its archive does, then the other.
+
+    AllWISE has both ``w1mpro``, a known name, and ``w1mag``, which only disregard for case takes
+    for VizieR's ``W1mag``.
+    """
+    exact = [name in _EXACT or name == channel for name in (one, other)]
+    if exact[0] == exact[1]:
+        raise MauryError(
+            f"columns {one!r} and {other!r} both hold {channel}: drop one, or choose in a column "
+            "map"
+        )
+    return (one, other) if exact[0] else (other, one)
+
+
 class _Finder:
     """Looks up the columns that go with a value column."""
 
@@ -278,8 +291,9 @@ class _Finder:
         )
 
     def _error(self, value: str) -> tuple[str | None, bool]:
-        wanted = [*_ERRORS.get(value.lower(), []), *(p.format(value) for p in ERROR_PATTERNS)]
-        found = list(dict.fromkeys(n for w in wanted if (n := self._first([w])) is not None))
+        # Of an archive's own names the first that is there; each pattern is a claim by itself.
+        wanted = [_ERRORS.get(value.lower(), []), *([p.format(value)] for p in ERROR_PATTERNS)]
+        found = list(dict.fromkeys(n for w in wanted if (n := self._first(w)) is not None))
         if len(found) > 1:
             raise MauryError(
                 f"columns {found[0]!r} and {found[1]!r} both look like the error of {value!r}: "
