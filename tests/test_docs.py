@@ -53,6 +53,7 @@ def test_versions_agree() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()
     assert f"\n## {version}" in (ROOT / "CHANGELOG.md").read_text()
+    assert maury.__version__ == version
 
 
 def _snippets(language: str) -> list[str]:
@@ -114,3 +115,20 @@ def test_example_is_whole() -> None:
     assert (observed.count == 6).all()
     assert not observed.rejected.any()
     assert len(set(stars["source_id"])) == 100
+
+
+def test_whose_data_is_carried_is_told() -> None:
+    """Licences of others ask that their text goes along with what is theirs."""
+    for text in ("sky/data/bands/LICENSE.speclite.txt", "data/LICENSE.gyrointerp.txt"):
+        assert "Copyright" in (ROOT / "src" / "maury" / text).read_text()
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["license-files"]
+    carried = {path for pattern in patterns for path in ROOT.glob(pattern)}
+    assert carried >= {ROOT / "LICENSE", *(ROOT / "src").rglob("LICENSE*")}
+
+
+def test_the_package_says_what_it_holds() -> None:
+    assert set(maury.__all__) <= set(dir(maury))
+    for name in maury.__all__:
+        assert getattr(maury, name).__module__.startswith("maury.")
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        maury.nothing  # noqa: B018

@@ -5,6 +5,7 @@
 """
 
 from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from maury.measurements import Kind, Measurements
 
 __all__ = ["Draws", "Flag", "Kind", "MauryError", "Measurements", "Posterior", "example", "infer"]
+
+__version__ = version("maury")
 
 _HOMES = {
     "Draws": "maury.inference.draws",
@@ -35,3 +38,8 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'maury' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    # So that completion offers what is not yet imported.
+    return sorted({*globals(), *__all__})

@@ -16,7 +16,6 @@ __all__ = [
     "Population",
     "Support",
     "load_population",
-    "population_names",
 ]
 
 # The field's table was cut to the default library when it was built; the box is cut to any.
@@ -24,11 +23,6 @@ _MAKERS: dict[str, Callable[[str], Population]] = {
     "box": lambda library: BoxPrior(Support.from_library(load_library(library))),
     "field": lambda library: FieldPrior(),
 }
-
-
-def population_names() -> tuple[str, ...]:
-    """Names that `load_population` knows."""
-    return tuple(_MAKERS)
 
 
 @cache
