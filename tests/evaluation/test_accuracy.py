@@ -43,6 +43,13 @@ def test_label_errors_add_in_quadrature_to_the_half_width() -> None:
     }
 
 
+@pytest.mark.parametrize("unknown", [np.nan, -9999.0, -1.0, np.inf])
+def test_an_unknown_label_error_widens_nothing(unknown: float) -> None:
+    draws = np.arange(1.0, 100.0)[:, None]
+    found = metrics(draws, [500.0], [unknown])
+    assert found["coverage68"] == found["coverage95"] == 0.0
+
+
 def test_a_right_posterior_with_noisy_labels_covers_as_it_says() -> None:
     rng = np.random.default_rng(0)
     centre = rng.normal(0, 3, 4000)

@@ -39,7 +39,8 @@ def metrics(draws: ArrayLike, truth: ArrayLike, truth_err: ArrayLike | None) -> 
     truth : array, shape (N,)
         Labels, in the same unit; NaN where there is none.
     truth_err : array, shape (N,), or None
-        One-sigma errors of the labels; NaN counts as an unknown error, taken as zero.
+        One-sigma errors of the labels; what is NaN, infinite or negative counts as an unknown
+        error, taken as zero.
 
     Returns
     -------
@@ -64,7 +65,9 @@ def _compare(quantile: Floats, truth: Floats, truth_err: Floats) -> dict[str, fl
     """Metrics from quantiles (5, N) at `PROBABILITIES`, labels (N,) and their errors (N,)."""
     labelled = np.isfinite(truth)
     quantile, truth = quantile[:, labelled], truth[labelled]
-    label_err = np.nan_to_num(truth_err[labelled])
+    label_err = truth_err[labelled]
+    # Catalogues write -9999 for "unknown": squared, it would cover everything.
+    label_err = np.where(np.isfinite(label_err) & (label_err > 0), label_err, 0.0)
     low95, low68, median, high68, high95 = quantile
     error = median - truth
     answered = np.isfinite(error)
