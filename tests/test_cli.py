@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tomli_w
 
+import maury
 from maury import cli
 from maury.catalogs.readers import read_table
 
@@ -150,6 +151,54 @@ def test_brackets_in_names_are_not_taken_for_markup(
     assert "[red]" in infer(run, folder, GOOD + ROW, tiny_folder).err
 
 
+def test_the_catalogue_is_never_written_over(
+    run: Runner, tmp_path: Path, tiny_folder: Path
+) -> None:
+    (tmp_path / "in.csv").write_text(GOOD + ROW)
+    (tmp_path / "link.csv").symlink_to(tmp_path / "in.csv")
+    source, model = tmp_path / "in.csv", ("--model", tiny_folder)
+    for name in ("in.csv", "link.csv"):
+        place = tmp_path / name
+        refused(run("infer", source, "-o", place, *model), name, "the catalogue itself")
+        more = ("-o", tmp_path / "o.fits", "--save-draws", place)
+        refused(run("infer", source, *more, *model), name, "the catalogue itself")
+    assert source.read_text() == GOOD + ROW
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|", " "])
+def test_other_separators_are_told(
+    run: Runner, tmp_path: Path, tiny_folder: Path, separator: str
+) -> None:
+    text = (GOOD + ROW).replace(",", separator)
+    refused(infer(run, tmp_path, text, tiny_folder), "in.csv", repr(separator), "commas")
+
+
+def test_what_memory_cannot_hold_is_one_line(
+    run: Runner, tmp_path: Path, tiny_folder: Path
+) -> None:
+    result = infer(run, tmp_path, GOOD + ROW, tiny_folder, "--draws", 10**12)
+    assert result == (1, "", "Error: out of memory: ask for fewer draws or fewer stars\n")
+
+
+def test_results_that_have_no_place_are_refused_before_the_work(
+    run: Runner, tmp_path: Path, tiny_folder: Path
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("kept")
+    config = tiny_folder / "config.toml"
+    for place in (file, file / "below"):
+        refused(run("train", config, "-o", place), str(place), "is a file")
+        refused(run("calibrate", tiny_folder, "-o", place), str(place), "is a file")
+        refused(run("evaluate", tiny_folder, "--catalog", "x", "-o", place), "is a file")
+    refused(run("simulate", config, "-o", tmp_path / "no" / "x.fits"), "no folder")
+    assert file.read_text() == "kept"
+
+
+def test_version(run: Runner) -> None:
+    result = run("--version")
+    assert (result.code, result.out) == (0, f"maury {maury.__version__}\n")
+
+
 def test_files_that_cannot_be(run: Runner, tmp_path: Path, tiny_folder: Path) -> None:
     missing = tmp_path / "nothing.fits"
     refused(run("infer", missing, "-o", tmp_path / "o.fits", "--model", tiny_folder), "no such")
@@ -157,6 +206,7 @@ def test_files_that_cannot_be(run: Runner, tmp_path: Path, tiny_folder: Path) ->
     refused(run("infer", missing, "-o", "/nowhere/o.fits", "--model", tiny_folder), "/nowhere")
     refused(infer(run, tmp_path, GOOD + ROW, tmp_path / "none"), "no model")
     refused(infer(run, tmp_path, GOOD + ROW, tiny_folder, "--device", "abacus"), "abacus")
+    refused(infer(run, tmp_path, GOOD + ROW, tiny_folder, "--device", "meta"), "meta")
     refused(infer(run, tmp_path, GOOD + ROW, tiny_folder, "--columns", missing), "nothing.fits")
 
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
+from maury import __version__
 from maury.errors import MauryError
 
 __all__ = ["app", "main"]
@@ -31,6 +32,23 @@ Model = Annotated[str, typer.Argument(help="A shipped model's name, or a model f
 OutFolder = Annotated[Path, typer.Option("-o", "--output", help="Folder for the results.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of everything random.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Draws = Annotated[int, typer.Option(min=2, help="Posterior draws a star.")]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        output.print(f"maury {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command(
@@ -47,7 +65,7 @@ def infer(
     seed: Seed = 0,
     device: Device = "auto",
     save_draws: Annotated[
-        Path | None, typer.Option(help="Also write all draws, to this Parquet file.")
+        Path | None, typer.Option(help="Also write all draws, to this file, by suffix.")
     ] = None,
 ) -> None:
     """Posteriors for every star of a catalogue: one row for each row, in order."""
@@ -62,6 +80,7 @@ def infer(
         seed=seed,
         device=device,
         save_draws=save_draws,
+        console=messages,
     )
     _say(f"{out}: {stars:,} stars")
 
@@ -75,9 +94,10 @@ def simulate(
 ) -> None:
     """Mock stars with their true parameters (`ref_*` columns)."""
     from maury.catalogs.mock import mock_catalog
-    from maury.catalogs.writers import write_table
+    from maury.catalogs.writers import check_destination, write_table
     from maury.training.config import read_config
 
+    check_destination(out)
     write_table(mock_catalog(read_config(config).simulator, count, seed=seed), out)
     _say(f"{out}: {count:,} stars")
 
@@ -87,13 +107,15 @@ def train(
     config: Annotated[Path, typer.Argument(help="Training config (TOML).")],
     out: OutFolder,
     resume: Annotated[bool, typer.Option(help="Go on from the folder's checkpoint.")] = False,
-    minutes: Annotated[float | None, typer.Option(help="Stop after this long.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0, help="Stop after this long.")] = None,
     device: Device = "auto",
 ) -> None:
     """Train a model on simulated stars."""
+    from maury.catalogs.writers import check_folder
     from maury.training.config import read_config
     from maury.training.loop import train as run
 
+    check_folder(out)
     run(
         read_config(config),
         out,
@@ -110,15 +132,17 @@ def evaluate(
     model: Model,
     catalog: Annotated[Path, typer.Option(help="Catalogue with `ref_*` label columns.")],
     out: OutFolder,
-    draws: Annotated[int, typer.Option(min=2)] = 1000,
+    draws: Draws = 1000,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
     """Accuracy against a catalogue's labels: `metrics.json` and plots."""
+    from maury.catalogs.writers import check_folder
     from maury.evaluation.accuracy import evaluate as run
     from maury.evaluation.report import rich_table, write_report
     from maury.inference.posterior import Posterior
 
+    check_folder(out)
     result = run(Posterior.load(model, device=device), catalog, draws=draws, seed=seed)
     write_report(result, out, title=f"{model} on {catalog.name}")
     output.print(rich_table(result, title=escape(f"{model} on {catalog.name}")))
@@ -129,15 +153,17 @@ def calibrate(
     model: Model,
     out: OutFolder,
     stars: Annotated[int, typer.Option("-n", min=10, help="Fresh simulated stars.")] = 5000,
-    draws: Annotated[int, typer.Option(min=2)] = 1000,
+    draws: Draws = 1000,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
     """Coverage, SBC and TARP on fresh simulations: `metrics.json` and plots."""
+    from maury.catalogs.writers import check_folder
     from maury.evaluation.calibration import calibrate as run
     from maury.evaluation.report import rich_table, write_report
     from maury.inference.posterior import Posterior
 
+    check_folder(out)
     posterior = Posterior.load(model, device=device)
     simulations = posterior.simulate(stars, seed=seed)
     result = run(posterior, simulations, draws=draws, seed=seed)
@@ -178,8 +204,14 @@ def main() -> None:
         except MauryError as error:
             messages.print(f"[red]Error:[/red] {escape(str(error))}", soft_wrap=True)
             sys.exit(2)
-        except (OSError, MemoryError) as error:
+        except OSError as error:
             messages.print(f"[red]Error:[/red] {escape(str(error))}", soft_wrap=True)
+            sys.exit(1)
+        except (MemoryError, RuntimeError) as error:
+            # torch says by a RuntimeError that it got no memory; any other is a fault of ours.
+            if isinstance(error, RuntimeError) and "memory" not in str(error):
+                raise
+            messages.print("[red]Error:[/red] out of memory: ask for fewer draws or fewer stars")
             sys.exit(1)
 
 

@@ -19,9 +19,13 @@ def pick_device(name: str) -> torch.device:
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    refusal = MauryError(f"device {name!r} is not available; use 'cpu', 'cuda' or 'auto'")
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError):
-        raise MauryError(f"device {name!r} is not available; use 'cpu', 'cuda' or 'auto'") from None
+        raise refusal from None
+    # The others lack what is needed here: double precision, or storage at all.
+    if device.type not in ("cpu", "cuda"):
+        raise refusal
     return device

@@ -185,12 +185,14 @@ def test_two_columns_of_one_name_are_refused(post: Posterior) -> None:
         infer(twice, model=post)
 
 
-def test_a_users_own_names(post: Posterior) -> None:
+def test_a_users_own_names(post: Posterior, tmp_path: Path) -> None:
     table = catalog(5)
     table.rename_columns(["tmass_k", "tmass_k_err"], ["my k", "my error"])
     result = infer(table, model=post, columns={"2MASS/2MASS.Ks": ["my k", "my error"]})
     same(result, infer(catalog(5), model=post))
     assert "my k" not in result.colnames
+    (tmp_path / "map.toml").write_text('"2MASS/2MASS.Ks" = ["my k", "my error"]')
+    same(result, infer(table, model=post, columns=tmp_path / "map.toml"))
 
 
 def test_outside_knowledge_is_read(post: Posterior) -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from astropy.table import Table, vstack
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from maury.catalogs.arrow import as_table
 from maury.catalogs.output import output_table
 from maury.catalogs.readers import read_table
 from maury.catalogs.writers import check_destination, write_table
-from maury.columns import ColumnWarning, read_mapping, recognise
+from maury.columns import ColumnPair, ColumnWarning, read_mapping, recognise
 from maury.errors import MauryError
 from maury.inference.draws import Draws
 from maury.inference.posterior import Posterior
@@ -23,7 +26,13 @@ __all__ = ["DEFAULT_MODEL", "infer", "infer_file"]
 
 DEFAULT_MODEL = "iris-base"
 
-ROWS_AT_ONCE = 50_000
+ROWS_AT_ONCE = 20_000
+
+NAMES_SHOWN = 8
+"""How many of a table's columns an error lists."""
+
+ColumnMap = Mapping[str, str | Sequence[str] | ColumnPair] | str | Path
+"""Channel to column, or to column and error column; or a TOML file of such lines."""
 
 
 def infer(
@@ -32,7 +41,7 @@ def infer(
     model: str | Path | Posterior = DEFAULT_MODEL,
     draws: int = 64,
     seed: int = 0,
-    columns: dict[str, Any] | None = None,
+    columns: ColumnMap | None = None,
     device: str = "auto",
 ) -> Table:
     """Posteriors of every star of a catalogue.
@@ -44,9 +53,11 @@ def infer(
     draws : int
         Posterior draws for each star.
     seed : int
-    columns : dict, optional
-        Channel to column and error column, for names that maury does not recognise.
+    columns : mapping or path, optional
+        Channel to column, or to (column, error column), for names that maury does not recognise;
+        or a TOML file that says so.
     device : str
+        auto, cpu or cuda; a Posterior stays where it is.
 
     Returns
     -------
@@ -74,17 +85,27 @@ def infer_file(
     columns: Path | None = None,
     device: str = "auto",
     save_draws: Path | None = None,
+    console: Console | None = None,
 ) -> int:
-    """`infer` from file to file; returns the number of stars. See `infer` for errors."""
+    """`infer` from file to file; returns the number of stars. See `infer` for errors.
+
+    Progress goes to ``console`` where that is a terminal.
+    """
     for destination in (out, save_draws):
         if destination is not None:
             check_destination(destination)
-    mapping = read_mapping(columns) if columns is not None else None
+            _spare_input(destination, catalog)
     if save_draws is not None and save_draws.absolute() == out.absolute():
         raise MauryError(f"{out}: the draws need a file of their own, give --save-draws another")
     table = read_table(catalog)
     result, every_draw = _answer(
-        table, _posterior(model, device), draws, seed, mapping, keep_draws=save_draws is not None
+        table,
+        _posterior(model, device),
+        draws,
+        seed,
+        columns,
+        keep_draws=save_draws is not None,
+        console=console,
     )
     write_table(result, out)
     if save_draws is not None:
@@ -93,21 +114,32 @@ def infer_file(
 
 
 def _answer(
-    table: Table, posterior: Posterior, draws: int, seed: int, columns: Any, *, keep_draws: bool
+    table: Table,
+    posterior: Posterior,
+    draws: int,
+    seed: int,
+    columns: ColumnMap | None,
+    *,
+    keep_draws: bool,
+    console: Console | None = None,
 ) -> tuple[Table, list[Draws]]:
     """The output catalogue and, on demand because they fill the memory, all draws in parts."""
-    recognition = recognise(table.colnames, columns=columns)
-    observations = Measurements.from_table(table, columns=columns)
-    _check_channels(observations, posterior)
+    mapping = read_mapping(columns) if isinstance(columns, str | Path) else columns
+    recognition = recognise(table.colnames, columns=mapping)
+    observations = Measurements.from_table(table, columns=mapping)
+    _check_channels(observations, posterior, table.colnames)
     parts: list[Draws] = []
     flags, summaries = [], []
-    for start in range(0, max(1, len(observations)), ROWS_AT_ONCE):
-        some = observations[start : start + ROWS_AT_ONCE]
-        part = posterior.sample(some, draws, seed=seed)
-        if keep_draws:
-            parts.append(part)
-        summaries.append(part.summary())
-        flags.append(posterior.flags(some, part).numpy())
+    with _bar(console) as bar:
+        task = bar.add_task("stars", total=len(observations))
+        for start in range(0, max(1, len(observations)), ROWS_AT_ONCE):
+            some = observations[start : start + ROWS_AT_ONCE]
+            part = posterior.sample(some, draws, seed=seed)
+            if keep_draws:
+                parts.append(part)
+            summaries.append(part.summary())
+            flags.append(posterior.flags(some, part).numpy())
+            bar.advance(task, len(some))
     result = output_table(
         table,
         vstack(summaries, metadata_conflicts="silent") if len(summaries) > 1 else summaries[0],
@@ -118,14 +150,37 @@ def _answer(
     return result, parts
 
 
-def _check_channels(observations: Measurements, posterior: Posterior) -> None:
+def _bar(console: Console | None) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=console is None or not console.is_terminal,
+    )
+
+
+def _spare_input(destination: Path, catalog: Path) -> None:
+    """The output lacks the measurements: written over the catalogue, it would lose them."""
+    if destination.exists() and catalog.exists() and destination.samefile(catalog):
+        raise MauryError(
+            f"{destination}: this is the catalogue itself; give the output another name"
+        )
+
+
+def _check_channels(
+    observations: Measurements, posterior: Posterior, columns: Sequence[str]
+) -> None:
     """Warn once of what the model cannot use; refuse a table of which it can use nothing."""
     usable = posterior.usable(observations.channels)
     if not usable:
         known = ", ".join(observations.channels) or "none"
+        found = ", ".join(columns[:NAMES_SHOWN]) + (", ..." if len(columns) > NAMES_SHOWN else "")
         raise MauryError(
-            f"no column is of use to model {posterior.name!r} (recognised: {known}); "
-            "rename columns as 'maury bands' lists them or give --columns"
+            f"no column is of use to model {posterior.name!r} (columns: {found}; recognised as "
+            f"bands: {known}); rename columns as 'maury bands' lists them or map them (--columns)"
         )
     unused = [name for name in observations.channels if name not in usable]
     if unused:

@@ -192,6 +192,12 @@ def _read_csv(path: Path) -> Table:
             raise ValueError(f"column {field.name!r} is in another encoding")
     names = [name.strip() for name in table.column_names]
     _refuse_duplicates(names, path)
+    separator = next((s for s in ";\t| " if len(names) == 1 and s in names[0]), None)
+    if separator is not None:
+        raise MauryError(
+            f"{path}: its header {names[0][:60]!r} holds no comma: separate the columns by commas, "
+            f"not by {separator!r}"
+        )
     return from_arrow(table.rename_columns(names))
 
 

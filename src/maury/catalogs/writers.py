@@ -24,7 +24,7 @@ from maury.catalogs.arrow import plain_columns, to_arrow
 from maury.catalogs.formats import Format, format_of
 from maury.errors import MauryError
 
-__all__ = ["atomic", "check_destination", "write_table"]
+__all__ = ["atomic", "check_destination", "check_folder", "write_table"]
 
 
 def check_destination(path: str | Path) -> Path:
@@ -43,6 +43,23 @@ def check_destination(path: str | Path) -> Path:
         raise MauryError(f"{path}: there is no folder {path.parent}; create it first")
     if not os.access(path.parent, os.W_OK):
         raise MauryError(f"{path}: the folder {path.parent} cannot be written to")
+    return path
+
+
+def check_folder(path: str | Path) -> Path:
+    """Refuse a folder that could not be made or written to, before any work is done for it.
+
+    Raises
+    ------
+    MauryError
+        If it, or the nearest folder above it that exists, is a file or not writable.
+    """
+    path = Path(path)
+    nearest = next(place for place in (path, *path.absolute().parents) if place.exists())
+    if not nearest.is_dir():
+        raise MauryError(f"{path}: {nearest} is a file; give the name of a folder")
+    if not os.access(nearest, os.W_OK):
+        raise MauryError(f"{path}: the folder {nearest} cannot be written to")
     return path
 
 

@@ -13,6 +13,7 @@ from maury.errors import MauryError
 from maury.flags import Flag
 from maury.inference.draws import Draws
 from maury.inference.gaia import gaia_counterparts, translate_gaia
+from maury.inference.knowledge import blunt_knowledge
 from maury.inference.noise import keyed_uniform
 from maury.measurements import Measurements
 from maury.nets.estimator import Estimator
@@ -103,14 +104,22 @@ class Posterior:
         draws : int
             Number K for each star.
         seed : int
+            From 0 to 2^63 - 1.
 
         Returns
         -------
         Draws
             NaN for a star without any usable measurement.
+
+        Raises
+        ------
+        MauryError
+            If ``draws`` or ``seed`` is out of range.
         """
         if draws < 1:
             raise MauryError(f"draws is {draws}: ask for one or more")
+        if not 0 <= seed < 2**63:
+            raise MauryError(f"seed is {seed}: give a number from 0 to 2^63 - 1")
         known = self.known(observations)
         values = torch.full((draws, len(known), len(self.parameters)), torch.nan)
         # Limits do not count: the network reads measured values only.
@@ -157,7 +166,8 @@ class Posterior:
 
     def known(self, observations: Measurements) -> Measurements:
         """What the model reads of the observations, in its own vocabulary."""
-        return translate_gaia(observations, self.channels).select(self.channels)[0].compact()
+        known = translate_gaia(observations, self.channels).select(self.channels)[0].compact()
+        return blunt_knowledge(known, self.config.simulator.knowledge)
 
     def usable(self, channels: Sequence[str]) -> tuple[str, ...]:
         """Those of a catalogue's channels that the model reads, directly or translated."""
