@@ -20,9 +20,11 @@ class Flag(IntFlag):
 
 LEGEND: dict[Flag, str] = {
     Flag.TOO_FEW: "fewer usable measurements than the model was trained for",
-    Flag.POOR_FIT: "no parameters of the model reproduce the measurements",
-    Flag.OUT_OF_DISTRIBUTION: "the measurements lie outside what the model was trained on",
+    Flag.POOR_FIT: "no parameters of the model reproduce the measurements (not raised yet)",
+    Flag.OUT_OF_DISTRIBUTION: (
+        "the measurements lie outside what the model was trained on (not raised yet)"
+    ),
     Flag.PRIOR_EDGE: "the posterior piles up at the edge of the prior",
     Flag.REJECTED_VALUE: "a value or error was unusable (not finite, out of range) and was ignored",
-    Flag.WEIGHTS_DEGENERATE: "the importance weights rest on a few draws only",
+    Flag.WEIGHTS_DEGENERATE: "the importance weights rest on a few draws only (not raised yet)",
 }
