@@ -230,7 +230,17 @@ class Measurements:
         lost = torch.isin(self.channel, torch.tensor(unknown, device=self.device)) & self.present
         used = set(torch.unique(self.channel[lost]).tolist())
         dropped = tuple(self.channels[i] for i in unknown if i in used)
-        return self._blanked(lost)._renumbered(tuple(channels)), dropped
+        return self.without(lost)._renumbered(tuple(channels)), dropped
+
+    def without(self, where: Tensor) -> Measurements:
+        """Leave out the slots ``where`` (N, S) is true: they become padding."""
+        return replace(
+            self,
+            channel=self.channel.masked_fill(where, 0),
+            value=self.value.masked_fill(where, 0.0),
+            sigma=self.sigma.masked_fill(where, 1.0),
+            kind=self.kind.masked_fill(where, int(Kind.ABSENT)),
+        )
 
     def compact(self) -> Measurements:
         """Move padding to the end and trim it: as many slots as the richest star fills."""
@@ -243,15 +253,6 @@ class Measurements:
             value=self.value.gather(1, order),
             sigma=self.sigma.gather(1, order),
             kind=self.kind.gather(1, order),
-        )
-
-    def _blanked(self, where: Tensor) -> Measurements:
-        return replace(
-            self,
-            channel=self.channel.masked_fill(where, 0),
-            value=self.value.masked_fill(where, 0.0),
-            sigma=self.sigma.masked_fill(where, 1.0),
-            kind=self.kind.masked_fill(where, int(Kind.ABSENT)),
         )
 
     def _renumbered(self, channels: tuple[str, ...]) -> Measurements:

@@ -18,6 +18,7 @@ from maury.catalogs.readers import read_table
 from maury.catalogs.writers import check_destination, write_table
 from maury.columns import ColumnPair, ColumnWarning, read_mapping, recognise
 from maury.errors import MauryError
+from maury.inference.chromospheres import leave_out_chromospheres
 from maury.inference.draws import Draws
 from maury.inference.posterior import Posterior
 from maury.measurements import Measurements
@@ -134,6 +135,7 @@ def _answer(
         task = bar.add_task("stars", total=len(observations))
         for start in range(0, max(1, len(observations)), ROWS_AT_ONCE):
             some = observations[start : start + ROWS_AT_ONCE]
+            some = leave_out_chromospheres(posterior, some)
             part = posterior.sample(some, draws, seed=seed)
             if keep_draws:
                 parts.append(part)

@@ -15,6 +15,7 @@ from maury.catalogs.readers import read_table
 from maury.cells import column_names
 from maury.errors import MauryError
 from maury.evaluation.answers import Posterior, answers
+from maury.inference.chromospheres import leave_out_chromospheres
 from maury.inference.quantiles import quantiles
 from maury.measurements import Measurements
 
@@ -195,7 +196,7 @@ def evaluate(
     rows = np.flatnonzero(np.isfinite(truth).any(axis=1))
     which = [posterior.parameters.index(name) for name in names]
     kept = np.empty((len(PROBABILITIES), len(rows), len(names)))
-    obs = Measurements.from_table(table)[rows]
+    obs = leave_out_chromospheres(posterior, Measurements.from_table(table)[rows])
     for stars, values in answers(posterior, obs, draws=draws, seed=seed):
         kept[:, stars] = quantiles(values[:, :, which], PROBABILITIES).double().numpy()
     return EvaluationResult(names, rows, kept, truth[rows], truth_err[rows])
