@@ -85,6 +85,17 @@ def test_a_star_is_the_same_alone_first_last_and_in_any_chunk(
     close(post.sample(everyone, 8, seed=3), together)
 
 
+def test_densities_are_the_same_in_any_chunk(
+    post: Posterior, crowd: tuple[Tensor, Measurements], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some = crowd[1][:100]
+    theta = post.sample(some, 16).values
+    together = post.log_prob(some, theta)
+    monkeypatch.setattr(module, "STARS_AT_ONCE", 30)
+    monkeypatch.setattr(module, "DRAWS_AT_ONCE", 70)
+    torch.testing.assert_close(post.log_prob(some, theta), together, rtol=1e-5, atol=1e-4)
+
+
 def test_more_draws_extend_earlier_ones(
     post: Posterior, crowd: tuple[Tensor, Measurements]
 ) -> None:

@@ -160,7 +160,9 @@ class Posterior:
         result = torch.empty(many.shape[:2])
         for rows in torch.arange(len(known)).split(STARS_AT_ONCE):
             context = self.network.context(known[rows].to(self.device))
-            result[:, rows] = self.network.log_prob(many[:, rows].to(self.device), context).cpu()
+            for first, count in _steps(len(many), max(1, DRAWS_AT_ONCE // len(rows))):
+                part = many[first : first + count, rows].to(self.device)
+                result[first : first + count, rows] = self.network.log_prob(part, context).cpu()
         result = result.masked_fill(~_within_bounds(many, self.parameters), -torch.inf)
         return result if theta.ndim == 3 else result[0]
 
