@@ -50,9 +50,9 @@ class DustPrior:
         return lower, upper
 
 
-# Scales from nearby stars (0.08 mag) to the inner disc (3 mag), median 0.12 mag. Colours cannot tell
-# dust from temperature, so a prior with more dust makes unreddened stars hotter by hundreds of
-# kelvin. Chosen after seeing that on development stars: docs/experiments/what-moved-real-stars.md.
+# Scales from nearby stars (0.08 mag) to the inner disc (3 mag), median 0.12 mag. Colours cannot
+# tell dust from temperature, so more dust makes unreddened stars hotter by hundreds of kelvin.
+# Chosen after seeing that on development stars: docs/experiments/what-moved-real-stars.md.
 FIELD_DUST = DustPrior(
     a_v=TruncatedExponentials(
         [0.50, 0.30, 0.17, 0.03], [0.08, 0.3, 1.0, 3.0], lower=1e-4, upper=20.0
