@@ -12,7 +12,11 @@ from maury.simulator import Simulator, SimulatorConfig, Stars
 
 BANDS = ("GAIA/GAIA3.G", "GAIA/GAIA3.Gbp", "GAIA/GAIA3.Grp", "2MASS/2MASS.J", "2MASS/2MASS.Ks")
 QUIET = PhotometricConfig(
-    outlier_fraction=0, wild_fraction=0, spoilt_fraction=0, chromospheric_fraction={}
+    outlier_fraction=0,
+    wild_fraction=0,
+    shifted_fraction=0,
+    spoilt_fraction=0,
+    chromospheric_fraction={},
 )
 COUNT = 20_000
 

@@ -1,6 +1,7 @@
 """Surveys: the noise that is simulated is the noise that is stated, and gaps tell nothing."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -25,7 +26,11 @@ BANDS = (
     "2MASS/2MASS.Ks",
 )
 QUIET = PhotometricConfig(
-    outlier_fraction=0, wild_fraction=0, spoilt_fraction=0, chromospheric_fraction={}
+    outlier_fraction=0,
+    wild_fraction=0,
+    shifted_fraction=0,
+    spoilt_fraction=0,
+    chromospheric_fraction={},
 )
 
 
@@ -70,9 +75,7 @@ def test_what_was_not_measured_is_nan() -> None:
 
 
 def test_outliers_come_as_often_as_stated_and_independently() -> None:
-    config = PhotometricConfig(
-        outlier_fraction=0.1, wild_fraction=0.0, spoilt_fraction=0.0, chromospheric_fraction={}
-    )
+    config = QUIET.model_copy(update={"outlier_fraction": 0.1})
     scatter = noise(config).scatter(torch.full((50_000, len(BANDS)), 0.02), seeded())
     off = scatter.abs() > 0.2
     # NUV's floor is larger: look at the others.
@@ -95,16 +98,28 @@ def test_a_spoilt_survey_is_off_in_all_its_bands_at_once() -> None:
     assert shared[gaia, tmass].abs().max() < 0.03
 
 
+def test_a_shifted_survey_keeps_its_colours() -> None:
+    config = QUIET.model_copy(update={"shifted_fraction": 0.1})
+    scatter = noise(config).scatter(torch.full((50_000, len(BANDS)), 0.01), seeded())
+    gaia, tmass = scatter[:, 1:4], scatter[:, 4:7]
+    shifted = gaia.mean(1).abs() > 0.3
+    expected = 0.1 * math.erfc(0.3 / config.shifted_sigma / math.sqrt(2))
+    assert shifted.float().mean().item() == pytest.approx(expected, rel=0.06)
+    colour = gaia[shifted].diff(dim=1)
+    assert colour.std().item() == pytest.approx(config.shifted_scatter * math.sqrt(2), rel=0.1)
+    assert tmass[shifted].mean(1).std() < 0.5 * gaia[shifted].mean(1).std()
+
+
 def grid(reach: float, step: float) -> torch.Tensor:
     return torch.arange(-reach, reach + step, step, dtype=torch.float64)
 
 
 def double(model: NoiseModel) -> NoiseModel:
-    return NoiseModel(
+    return replace(
+        model,
         fraction=model.fraction.double(),
         variance=model.variance.double(),
-        survey=model.survey,
-        spoilt_fraction=model.spoilt_fraction,
+        shifted_variance=model.shifted_variance.double(),
         spoilt_variance=model.spoilt_variance.double(),
     )
 
@@ -120,9 +135,10 @@ def test_likelihood_of_one_band_integrates_to_one(index: int) -> None:
     assert torch.trapezoid(density, residual[:, index]).item() == pytest.approx(1.0, abs=1e-4)
 
 
-def test_likelihood_of_two_bands_of_a_survey_integrates_to_one() -> None:
-    """They are dependent through the survey's being spoilt, so one dimension does not tell."""
-    config = PhotometricConfig(jitter=0.1, spoilt_fraction=0.2)
+@pytest.mark.parametrize("wrong", ["shifted_fraction", "spoilt_fraction"])
+def test_likelihood_of_two_bands_of_a_survey_integrates_to_one(wrong: str) -> None:
+    """They are dependent through the survey's being wrong, so one dimension does not tell."""
+    config = PhotometricConfig(jitter=0.1).model_copy(update={wrong: 0.2})
     axis = grid(9, 0.03)
     first, second = torch.meshgrid(axis, axis, indexing="ij")
     residual = torch.stack([first, second], dim=-1)
@@ -157,6 +173,20 @@ def test_likelihood_is_the_histogram_of_the_scatter() -> None:
     expected = cumulative.diff() * count
     chi2 = ((found - expected) ** 2 / expected).sum().item()
     assert chi2 < 40 + 5 * math.sqrt(2 * 40)
+
+
+def test_likelihood_of_a_shift_is_the_joint_normal_density() -> None:
+    """With nothing but shifts, the bands of a survey are jointly normal."""
+    config = QUIET.model_copy(update={"shifted_fraction": 1.0 - 1e-9})
+    model = double(noise(config, BANDS[1:4]))
+    residual = torch.randn(50, 3, generator=seeded(), dtype=torch.float64)
+    sigma = torch.rand(50, 3, generator=seeded(1), dtype=torch.float64) * 0.3
+    found = model.log_likelihood(residual, sigma, torch.ones_like(residual, dtype=torch.bool))
+    own = torch.diag_embed(sigma**2 + model.shifted_variance)
+    joint = torch.distributions.MultivariateNormal(
+        torch.zeros(3, dtype=torch.float64), own + config.shifted_sigma**2
+    )
+    torch.testing.assert_close(found, joint.log_prob(residual), rtol=1e-6, atol=1e-6)
 
 
 def test_bands_that_were_not_measured_do_not_count() -> None:

@@ -3,18 +3,20 @@
 A star's bands follow the mixture of `maury.instruments.photometric`, about model magnitudes that
 share one free amplitude a with a flat prior. With r = measured - model magnitudes,
 
-    L = integral da product_surveys [(1 - f) product_b p_b(r_b - a) + f product_b q_b(r_b - a)],
+    L = integral da product_surveys [(1 - f - g) product_b p_b(r_b - a) + f product_b q_b(r_b - a)
+                                     + g s(r - a)],
 
-which depends on colours alone. Outside knowledge multiplies in as a normal density. Which bands
-are missing, and the errors, say nothing about a star in this simulator, so prior times L is its
-posterior.
+p for good, q for spoilt and s for shifted surveys, which depends on colours alone. Outside
+knowledge multiplies in as a normal density. Which bands are missing, and the errors, say nothing
+about a star in this simulator, so prior times L is its posterior.
 
 The integrand is a sum of products of normal densities, one for each choice of a component in each
 band. Each product has its mean between the smallest and the largest residual, a width of at least
-``narrowest = (sum_b 1 / v_min)^(-1/2)`` and of at most ``widest = (sum_b 1 / v_max)^(-1/2)``. The
-trapezoidal rule with a step of 1.5 widths integrates a normal density to 3e-4, so nodes 1.5
-``narrowest`` apart between the residuals, and ever wider apart outside of them, leave no component
-out. A first pass, four times as coarse, finds the cells that matter.
+``narrowest = (sum_b 1 / v_min)^(-1/2)`` and of at most about ``widest``, with
+``widest^2 = 1 / sum_b(1 / v_max) + S^2`` and S the width of a survey's shift. The trapezoidal rule
+with a step of 1.5 widths integrates a normal density to 3e-4, so nodes 1.5 ``narrowest`` apart
+between the residuals, and ever wider apart outside of them, leave no component out. A first pass,
+four times as coarse, finds the cells that matter.
 """
 
 from __future__ import annotations
@@ -116,10 +118,11 @@ class _Photometry:
         self.band = known.channel.masked_fill(~is_band, 0)
         self.noise = noise
         self.value, self.sigma, self.measured = known.value, known.sigma, measured
-        spread = torch.cat([noise.variance, noise.spoilt_variance[:, None]], dim=1)[self.band]
+        of_survey = torch.stack([noise.shifted_variance, noise.spoilt_variance], dim=1)
+        spread = torch.cat([noise.variance, of_survey], dim=1)[self.band]
         variance = known.sigma[..., None] ** 2 + spread
         self.narrowest = _combined(variance.amin(-1), measured)
-        self.widest = _combined(variance.amax(-1), measured)
+        self.widest = torch.sqrt(_combined(variance.amax(-1), measured) ** 2 + noise.shift_variance)
 
     def log_marginal(self, star: Tensor, mags: Tensor) -> Tensor:
         """Log integrals (P,) for P points: numbers of stars (P,), model magnitudes (P, B)."""

@@ -7,8 +7,10 @@ A measured magnitude follows
 with M the model's magnitude, a the star's free amplitude, sigma the error that the catalogue
 states, floor the band's systematic error, jitter one for all bands, and c running over good
 measurements (s = 0), outliers and wild ones (blends, variables, a chromosphere), independently in
-each band. Now and then a whole survey is wrong about a star (cross-match, saturation): then all
-its bands scatter by ``spoilt_sigma``.
+each band. Now and then a whole survey is wrong about a star. Either all its bands are shifted
+together, by ``shifted_sigma`` (aperture, calibration, variability between the surveys' epochs),
+and by ``shifted_scatter`` each; or, ``spoilt``, each band is wrong by an amount of its own (another
+star, saturation).
 
 Which bands are measured and how large their errors are follows the sky - survey by survey, limited
 by depth and saturation - but is read off *another* star of the same brightness. What is missing
@@ -19,7 +21,7 @@ a network that reads parameters off the gaps would be wrong wherever those reaso
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import torch
@@ -45,7 +47,10 @@ class PhotometricConfig(BaseModel):
     outlier_sigma: float = Field(0.35, gt=0)
     wild_fraction: float = Field(0.004, ge=0, lt=0.5)
     wild_sigma: float = Field(2.0, gt=0)
-    spoilt_fraction: float = Field(0.02, ge=0, lt=0.5)
+    shifted_fraction: float = Field(0.01, ge=0, lt=0.5)
+    shifted_sigma: float = Field(1.0, gt=0)
+    shifted_scatter: float = Field(0.1, gt=0)
+    spoilt_fraction: float = Field(0.01, ge=0, lt=0.5)
     spoilt_sigma: float = Field(1.0, gt=0)
     chromospheric_fraction: dict[str, float] = {"GALEX/GALEX.FUV": 0.3, "GALEX/GALEX.NUV": 0.02}
     brightest: float = 4.0
@@ -78,15 +83,20 @@ class NoiseModel:
         Variance (mag^2) that each adds to the square of the catalogue's error.
     survey : Tensor (B, V) of bool
         Which of V surveys each band belongs to, one each.
-    spoilt_fraction : float
-        Probability that a survey is wrong about a star as a whole.
-    spoilt_variance : Tensor (B,)
+    shifted_fraction, spoilt_fraction : float
+        Probability that a survey is shifted, or spoilt, for a star as a whole.
+    shift_variance : float
+        Variance (mag^2) of the shift that all bands of a shifted survey share.
+    shifted_variance, spoilt_variance : Tensor (B,)
         Variance (mag^2) that is added then, independently in each band.
     """
 
     fraction: Tensor
     variance: Tensor
     survey: Tensor
+    shifted_fraction: float
+    shift_variance: float
+    shifted_variance: Tensor
     spoilt_fraction: float
     spoilt_variance: Tensor
 
@@ -95,21 +105,28 @@ class NoiseModel:
         pick = torch.rand(sigma.shape, generator=generator)
         component = (pick.unsqueeze(-1) > self.fraction.cumsum(-1)[:, :-1]).sum(-1, keepdim=True)
         added = self.variance.expand(*sigma.shape, -1).gather(-1, component).squeeze(-1)
-        spoilt = torch.rand(len(sigma), self.survey.shape[1], generator=generator)
-        spoilt = (spoilt < self.spoilt_fraction).float() @ self.survey.float().T > 0
-        variance = sigma**2 + torch.where(spoilt, self.spoilt_variance, added)
-        return torch.randn(sigma.shape, generator=generator) * variance.sqrt()
+        surveys = (len(sigma), self.survey.shape[1])
+        fate = torch.rand(surveys, generator=generator)
+        shifted = fate < self.shifted_fraction
+        spoilt = ~shifted & (fate < self.shifted_fraction + self.spoilt_fraction)
+        shift = torch.randn(surveys, generator=generator) * self.shift_variance**0.5 * shifted
+        of_band = self.survey.float().T
+        added = torch.where(shifted.float() @ of_band > 0, self.shifted_variance, added)
+        added = torch.where(spoilt.float() @ of_band > 0, self.spoilt_variance, added)
+        own = torch.randn(sigma.shape, generator=generator) * torch.sqrt(sigma**2 + added)
+        return own + shift @ of_band
 
     def at(self, band: Tensor) -> NoiseModel:
         """The model of N stars in S slots that hold the bands of these numbers (N, S).
 
         It answers for residuals (N, A, S): A sets of residuals for each star.
         """
-        return NoiseModel(
+        return replace(
+            self,
             fraction=self.fraction[band].unsqueeze(1),
             variance=self.variance[band].unsqueeze(1),
             survey=self.survey[band],
-            spoilt_fraction=self.spoilt_fraction,
+            shifted_variance=self.shifted_variance[band].unsqueeze(1),
             spoilt_variance=self.spoilt_variance[band].unsqueeze(1),
         )
 
@@ -122,10 +139,21 @@ class NoiseModel:
         good = reduce(torch.logaddexp, (top + square * slope for top, slope in parts))
         variance = sigma**2 + self.spoilt_variance
         spoilt = -0.5 * (square / variance + torch.log(2 * torch.pi * variance))
-        both = torch.stack([good, spoilt]).masked_fill(~measured, 0.0)
-        good, spoilt = both @ self.survey.to(both.dtype)
-        fraction = torch.tensor(self.spoilt_fraction, dtype=both.dtype)
-        return torch.logaddexp(good + torch.log1p(-fraction), spoilt + fraction.log()).sum(-1)
+        variance = sigma**2 + self.shifted_variance
+        weight = 1 / variance
+        height = -0.5 * torch.log(2 * torch.pi * variance)
+        # Broadcast: the weights are the same for all residuals of a star.
+        sums = torch.broadcast_tensors(
+            good, spoilt, height - 0.5 * square * weight, residual * weight, weight
+        )
+        together = torch.stack(sums).masked_fill(~measured, 0.0) @ self.survey.to(square.dtype)
+        good, spoilt, shifted, pull, precision = together
+        # A shift N(0, S^2) that all bands share, integrated out (Sherman-Morrison).
+        spread = 1 + self.shift_variance * precision
+        shifted = shifted + 0.5 * (self.shift_variance * pull**2 / spread - torch.log(spread))
+        fate = torch.tensor([self.shifted_fraction, self.spoilt_fraction], dtype=square.dtype)
+        wrong = torch.logaddexp(shifted + fate[0].log(), spoilt + fate[1].log())
+        return torch.logaddexp(good + torch.log1p(-fate.sum()), wrong).sum(-1)
 
 
 @dataclass(frozen=True)
@@ -243,6 +271,9 @@ def _noise_model(bands: Sequence[str], config: PhotometricConfig) -> NoiseModel:
             [base, base + config.outlier_sigma**2, base + config.wild_sigma**2], dim=-1
         ),
         survey=torch.tensor([[name == survey for survey in surveys] for name in owner]),
+        shifted_fraction=config.shifted_fraction,
+        shift_variance=config.shifted_sigma**2,
+        shifted_variance=base + config.shifted_scatter**2,
         spoilt_fraction=config.spoilt_fraction,
         spoilt_variance=base + config.spoilt_sigma**2,
     )
