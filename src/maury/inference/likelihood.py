@@ -13,10 +13,11 @@ about a star in this simulator, so prior times L is its posterior.
 The integrand is a sum of products of normal densities, one for each choice of a component in each
 band. Each product has its mean between the smallest and the largest residual, a width of at least
 ``narrowest = (sum_b 1 / v_min)^(-1/2)`` and of at most about ``widest``, with
-``widest^2 = 1 / sum_b(1 / v_max) + S^2`` and S the width of a survey's shift. The trapezoidal rule
-with a step of 1.5 widths integrates a normal density to 3e-4, so nodes 1.5 ``narrowest`` apart
-between the residuals, and ever wider apart outside of them, leave no component out. A first pass,
-four times as coarse, finds the cells that matter.
+``widest^2 = 1 / sum_b(1 / v_max) + S^2`` and S the width of a survey's shift. The trapezoidal
+rule with a step of h widths integrates a normal density to 2 exp(-2 pi^2 / h^2). Nodes are one
+``narrowest`` apart half-way between the residuals, 1.4 at the outermost of them (1e-4), and ever
+farther beyond, where no component is narrow. A first pass, six times as coarse, finds the cells
+that matter.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ EASE = 6.0
 CELL = 6.0
 """Width of a cell of the first pass, in units of the narrowest component."""
 
-FINE = 4
+FINE = 6
 """Nodes in each cell that matters."""
 
 NEGLECTED = 22.0
