@@ -16,6 +16,7 @@ CONTEXT = 7
 SMALL: dict[str, dict[str, int]] = {
     "maf": {"blocks": 4, "hidden": 32},
     "spline": {"transforms": 4, "hidden": 24},
+    "sequential": {"hidden": 24, "bins": 6},
 }
 
 
@@ -246,7 +247,7 @@ def test_the_papers_flow_is_the_default() -> None:
 
 
 def test_unknown_kinds_and_options_are_refused() -> None:
-    with pytest.raises(MauryError, match="maf, spline"):
+    with pytest.raises(MauryError, match="maf, spline, sequential"):
         build_flow("nice", 5, 8)
     with pytest.raises(MauryError, match="petals"):
         build_flow("spline", 5, 8, petals=3)

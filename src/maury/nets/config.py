@@ -10,6 +10,7 @@ __all__ = [
     "DeepSetConfig",
     "MafConfig",
     "NetworkConfig",
+    "SequentialConfig",
     "SetTransformerConfig",
     "SplineConfig",
 ]
@@ -60,8 +61,17 @@ class SplineConfig(_Config):
     bins: int = Field(8, gt=1)
 
 
+class SequentialConfig(_Config):
+    """Sizes of `maury.nets.sequential.SequentialSplineFlow`."""
+
+    kind: Literal["sequential"]
+    hidden: int = Field(96, gt=0)
+    layers: int = Field(2, gt=0)
+    bins: int = Field(12, gt=1)
+
+
 class NetworkConfig(_Config):
     """An encoder of measurements and a flow over parameters."""
 
     encoder: Annotated[SetTransformerConfig | DeepSetConfig, Field(discriminator="kind")]
-    flow: Annotated[MafConfig | SplineConfig, Field(discriminator="kind")]
+    flow: Annotated[MafConfig | SplineConfig | SequentialConfig, Field(discriminator="kind")]

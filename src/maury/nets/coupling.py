@@ -18,12 +18,10 @@ from torch import Tensor, nn
 
 from maury.nets.flow import Flow, bounded, log_normal, normal_quantile
 from maury.nets.splines import Knots, knots, parameters_per_spline, spline_forward, spline_inverse
+from maury.nets.triangular import TriangularMap
 
 __all__ = ["SplineCouplingFlow", "splits"]
 
-# Log of the scale of a coordinate, and the links between coordinates, of the affine map.
-LOG_SCALE = 10.0
-LINK = 10.0
 # Log of the scale that a coupling gives to a coordinate.
 STEERED_LOG_SCALE = 3.0
 
@@ -135,8 +133,6 @@ class SplineCouplingFlow(Flow):
         Splines act within +-bound, in the units of the affine map.
     """
 
-    below: Tensor
-
     def __init__(
         self,
         features: int,
@@ -154,37 +150,28 @@ class SplineCouplingFlow(Flow):
         self.couplings = nn.ModuleList(
             Coupling(a, b, hidden=hidden, layers=layers, bins=bins, bound=bound) for a, b in pairs
         )
-        links = features * (features - 1) // 2
+        self.map = TriangularMap(features)
         own = features * parameters_per_spline(bins)
-        self.sizes = [hidden] * len(pairs) + [own, features, features, links]
+        self.sizes = [hidden] * len(pairs) + [own, self.map.condition_size]
         self.conditioner = nn.Linear(context, sum(self.sizes))
         with torch.no_grad():
             quiet = sum(self.sizes[len(pairs) :])
             self.conditioner.weight[-quiet:].mul_(0.1)
             self.conditioner.bias[-quiet:].zero_()
-        self.register_buffer("below", torch.tril_indices(features, features, -1), persistent=False)
 
     def _couplings(self) -> list[Coupling]:
         return cast(list[Coupling], list(self.couplings))
 
     def _condition(self, context: Tensor) -> tuple[Tensor, ...]:
-        *steer, own, shift, scale, links = self.conditioner(context).split(self.sizes, dim=-1)
+        *steer, own, affine = self.conditioner(context).split(self.sizes, dim=-1)
         table = knots(own.unflatten(-1, (self.features, -1)), self.bins, self.bound)
-        scale = bounded(scale, LOG_SCALE)
-        lower = torch.diag_embed(torch.ones_like(scale))
-        row, column = self.below
-        lower = lower.index_put(
-            (torch.arange(len(lower), device=lower.device)[:, None], row, column),
-            bounded(links, LINK),
-        )
-        return (*steer, *table, shift, scale, lower)
+        return (*steer, *table, *self.map.condition(affine))
 
     def _encode(self, z: Tensor, condition: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         *steer, edges, slope, shift, scale, lower = condition
-        v = (z - shift) * torch.exp(-scale)
-        v = (lower * v.unsqueeze(-2)).sum(dim=-1)
+        v, log_det = self.map(z, (shift, scale, lower))
         u, log_slope = spline_forward(v, (edges, slope), self.bound)
-        log_det = log_slope.sum(dim=-1) - scale.sum(dim=-1)
+        log_det = log_det + log_slope.sum(dim=-1)
         for coupling, add in zip(self._couplings()[::-1], steer[::-1], strict=True):
             u, change = coupling(u, add)
             log_det = log_det + change
@@ -203,8 +190,4 @@ class SplineCouplingFlow(Flow):
         for coupling, add in zip(self._couplings(), steer, strict=True):
             u = coupling.inverse(u, add)
         v = spline_inverse(u, (edges, slope), self.bound)
-        solved: list[Tensor] = []
-        for i in range(self.features):
-            rest = sum((lower[:, i, j] * solved[j] for j in range(i)), start=v.new_zeros(()))
-            solved.append(v[..., i] - rest)
-        return torch.stack(solved, dim=-1) * torch.exp(scale) + shift
+        return self.map.inverse(v, (shift, scale, lower))

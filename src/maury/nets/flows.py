@@ -6,12 +6,14 @@ from maury.errors import MauryError
 from maury.nets.autoregressive import MaskedAutoregressiveFlow
 from maury.nets.coupling import SplineCouplingFlow
 from maury.nets.flow import Flow
+from maury.nets.sequential import SequentialSplineFlow
 
 __all__ = ["FLOWS", "Flow", "build_flow"]
 
 FLOWS: dict[str, type[Flow]] = {
     "maf": MaskedAutoregressiveFlow,
     "spline": SplineCouplingFlow,
+    "sequential": SequentialSplineFlow,
 }
 
 
@@ -20,8 +22,9 @@ def build_flow(kind: str, features: int, context: int, **options: int | float) -
 
     Parameters
     ----------
-    kind : {"maf", "spline"}
-        The paper's masked autoregressive flow, or the faster spline couplings.
+    kind : {"maf", "spline", "sequential"}
+        The paper's masked autoregressive flow, spline couplings, or splines one coordinate after
+        another.
     features, context : int
     **options
         Sizes, as the class of that kind names them.
