@@ -174,7 +174,7 @@ def test_the_hash_sees_the_star_and_nothing_else() -> None:
     obs = sky()
     key = obs.hash()
     assert torch.equal(shuffled(obs).hash(), key)
-    assert torch.equal(obs._padded(12).hash(), key)
+    assert torch.equal(obs.with_slots(12).hash(), key)
     assert torch.equal(obs.select(CHANNELS[::-1])[0].hash(), key)
     assert torch.equal(obs[torch.arange(39, -1, -1)].hash().flip(0), key)
     assert torch.equal(torch.cat([obs[i : i + 1].hash() for i in range(len(obs))]), key)

@@ -201,7 +201,7 @@ class Measurements:
             raise MauryError("nothing to concatenate: give at least one Measurements")
         channels = tuple(dict.fromkeys(name for part in parts for name in part.channels))
         slots = max(part.channel.shape[1] for part in parts)
-        padded = [part._renumbered(channels)._padded(slots) for part in parts]
+        padded = [part._renumbered(channels).with_slots(slots) for part in parts]
         return cls(
             channels=channels,
             channel=torch.cat([part.channel for part in padded]),
@@ -255,6 +255,24 @@ class Measurements:
             kind=self.kind.gather(1, order),
         )
 
+    def with_slots(self, slots: int) -> Measurements:
+        """With exactly this many slots: padding is added, or the last slots are cut off."""
+        cut = replace(
+            self,
+            channel=self.channel[:, :slots],
+            value=self.value[:, :slots],
+            sigma=self.sigma[:, :slots],
+            kind=self.kind[:, :slots],
+        )
+        extra = (len(self), slots - cut.channel.shape[1])
+        return replace(
+            cut,
+            channel=torch.cat([cut.channel, cut.channel.new_zeros(extra)], dim=1),
+            value=torch.cat([cut.value, cut.value.new_zeros(extra)], dim=1),
+            sigma=torch.cat([cut.sigma, cut.sigma.new_ones(extra)], dim=1),
+            kind=torch.cat([cut.kind, cut.kind.new_zeros(extra)], dim=1),
+        )
+
     def _renumbered(self, channels: tuple[str, ...]) -> Measurements:
         """Express the slots in another vocabulary; padding stays at index 0."""
         place = {name: i for i, name in enumerate(channels)}
@@ -263,16 +281,6 @@ class Measurements:
         lookup = torch.tensor([place.get(name, 0) for name in self.channels], device=self.device)
         return replace(
             self, channels=channels, channel=lookup[self.channel].masked_fill(~self.present, 0)
-        )
-
-    def _padded(self, slots: int) -> Measurements:
-        extra = (len(self), slots - self.channel.shape[1])
-        return replace(
-            self,
-            channel=torch.cat([self.channel, self.channel.new_zeros(extra)], dim=1),
-            value=torch.cat([self.value, self.value.new_zeros(extra)], dim=1),
-            sigma=torch.cat([self.sigma, self.sigma.new_ones(extra)], dim=1),
-            kind=torch.cat([self.kind, self.kind.new_zeros(extra)], dim=1),
         )
 
     # -- identity --------------------------------------------------------------------------

@@ -94,7 +94,7 @@ def test_order_and_padding_change_nothing(features: Features) -> None:
         some.sigma.flip(1),
         some.kind.flip(1),
         some.rejected,
-    )._padded(11)
+    ).with_slots(11)
     assert torch.equal(
         torch.nan_to_num(by_channel(features(turned)), nan=-99.0),
         torch.nan_to_num(by_channel(features(some)), nan=-99.0),

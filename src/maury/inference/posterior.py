@@ -11,6 +11,7 @@ from torch import Tensor
 from maury.device import pick_device
 from maury.errors import MauryError
 from maury.flags import Flag
+from maury.inference.blocks import contexts
 from maury.inference.draws import Draws
 from maury.inference.gaia import gaia_counterparts, translate_gaia
 from maury.inference.knowledge import blunt_knowledge
@@ -26,8 +27,9 @@ __all__ = ["Posterior", "model_names"]
 
 SHIPPED = Path(__file__).parents[1] / "models"
 
-STARS_AT_ONCE = 8192
-DRAWS_AT_ONCE = 131_072
+STARS_AT_ONCE = 4096
+DRAWS_AT_ONCE = 512
+"""Bounds on memory: this many draws of this many stars at a time."""
 
 EDGE_MARGIN = 0.02
 """A draw is at an edge when it lies within this fraction of the parameter's range from it."""
@@ -159,8 +161,8 @@ class Posterior:
         known = self.known(observations)
         result = torch.empty(many.shape[:2])
         for rows in torch.arange(len(known)).split(STARS_AT_ONCE):
-            context = self.network.context(known[rows].to(self.device))
-            for first, count in _steps(len(many), max(1, DRAWS_AT_ONCE // len(rows))):
+            context = contexts(self.network, known[rows].to(self.device))
+            for first, count in _steps(len(many), DRAWS_AT_ONCE):
                 part = many[first : first + count, rows].to(self.device)
                 result[first : first + count, rows] = self.network.log_prob(part, context).cpu()
         result = result.masked_fill(~_within_bounds(many, self.parameters), -torch.inf)
@@ -196,13 +198,12 @@ class Posterior:
         return flags
 
     def _sample_chunk(self, known: Measurements, draws: int, seed: int) -> Tensor:
-        context, keys = self.network.context(known), known.hash()
-        step = max(1, DRAWS_AT_ONCE // len(known))
+        context, keys = contexts(self.network, known), known.hash()
         parts = [
             self.network.draw(
                 keyed_uniform(keys, count, self.network.noise_size, seed=seed, first=first), context
             )
-            for first, count in _steps(draws, step)
+            for first, count in _steps(draws, DRAWS_AT_ONCE)
         ]
         return torch.cat(parts)
 

@@ -55,6 +55,11 @@ class Estimator(nn.Module):
         self.scale.copy_(z.std(0))
         self.features.fit(measurements)
 
+    @property
+    def context_size(self) -> int:
+        """Length of a star's summary."""
+        return self.flow.context
+
     def context(self, measurements: Measurements) -> Tensor:
         """Summary (N, width) of each star's measurements."""
         x = self.features(measurements)

@@ -42,7 +42,8 @@ class Flow(nn.Module, ABC):
         M, how many uniform numbers make one draw.
     """
 
-    # Draws are made this many rows at a time: intermediate arrays then stay in the cache.
+    # Draws are made this many rows at a time: intermediate arrays then stay in the cache. The
+    # number is kept to, by filling up, so that a draw is rounded alike in any company.
     rows_at_once = 8192
 
     def __init__(self, features: int, context: int, noise_size: int) -> None:
@@ -95,15 +96,23 @@ class Flow(nn.Module, ABC):
             Distributed as ``exp(log_prob(z, context))`` over z.
         """
         draws, stars, _ = noise.shape
-        condition = self._condition(context)
+        if not draws or not stars:
+            return noise.new_empty(draws, stars, self.features)
         per_star = min(draws, self.rows_at_once)
-        step = max(1, self.rows_at_once // max(per_star, 1))
+        step = max(1, self.rows_at_once // per_star)
         pieces = []
         for start in range(0, stars, step):
-            part = tuple(c[start : start + step] for c in condition)
-            block = noise[:, start : start + step]
-            rows = [self._decode(b, part) for b in block.split(max(per_star, 1))]
-            pieces.append(torch.cat(rows))
-        if not pieces:
-            return noise.new_empty(draws, stars, self.features)
+            block = _filled(noise[:, start : start + step], step, dim=1)
+            condition = self._condition(_filled(context[start : start + step], step, dim=0))
+            rows = [self._decode(part, condition) for part in block.split(per_star)]
+            pieces.append(torch.cat(rows)[:, : stars - start])
         return torch.cat(pieces, dim=1)
+
+
+def _filled(x: Tensor, size: int, *, dim: int) -> Tensor:
+    """Repeat the first entry along a dimension until there are ``size``."""
+    missing = size - x.shape[dim]
+    if not missing:
+        return x
+    first = x.narrow(dim, 0, 1)
+    return torch.cat([x, first.expand(*x.shape[:dim], missing, *x.shape[dim + 1 :])], dim=dim)
