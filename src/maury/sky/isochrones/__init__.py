@@ -1,0 +1,60 @@
+"""Isochrones: from a star's initial mass, age and metallicity to its temperature and light."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import as_file, files
+
+from maury.errors import MauryError
+from maury.sky.isochrones.grid import Isochrones, IsochroneStars
+from maury.sky.isochrones.metallicity import overall_metallicity
+from maury.sky.isochrones.phases import Phase
+from maury.sky.isochrones.storage import read_isochrones
+from maury.sky.photometry import cache_folder
+
+__all__ = [
+    "IsochroneStars",
+    "Isochrones",
+    "Phase",
+    "isochrone_names",
+    "load_isochrones",
+    "overall_metallicity",
+]
+
+_PACKAGED = ("mist",)
+_BUILT = ("parsec", "bhac15")
+
+
+def isochrone_names() -> tuple[str, ...]:
+    """Names that `load_isochrones` knows; all but 'mist' must be built first."""
+    return (*_PACKAGED, *_BUILT)
+
+
+def load_isochrones(name: str = "mist") -> Isochrones:
+    """Load a set of isochrones by name; a second call returns the same object.
+
+    'mist' comes with the package. 'parsec' and 'bhac15' may not be passed on with it: they are
+    read from ``isochrones`` in the cache folder, where ``scripts/build_isochrones.py`` puts them.
+
+    Raises
+    ------
+    MauryError
+        If there is no set of this name, or it has not been built yet.
+    """
+    if name not in isochrone_names():
+        raise MauryError(f"no isochrones {name!r}: there are {', '.join(isochrone_names())}")
+    return _load(name)
+
+
+@cache
+def _load(name: str) -> Isochrones:
+    if name in _PACKAGED:
+        with as_file(files("maury.sky.isochrones") / f"data/{name}.npz") as path:
+            return read_isochrones(path)
+    path = cache_folder() / "isochrones" / f"{name}.npz"
+    if not path.is_file():
+        raise MauryError(
+            f"the isochrones {name!r} are not in {path.parent}; build them with: "
+            f"python scripts/build_isochrones.py {name}"
+        )
+    return read_isochrones(path)

@@ -1,0 +1,1 @@
+"""Readers of isochrones as others publish them, a file per format."""
