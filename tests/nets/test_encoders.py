@@ -14,6 +14,7 @@ CHANNELS = 9
 ENCODERS = {
     "set_transformer": lambda: SetTransformer(CHANNELS, 32, layers=3, heads=4, feedforward=48),
     "deep_set": lambda: DeepSet(CHANNELS, 32, layers=2, feedforward=48),
+    "waves": lambda: DeepSet(CHANNELS, 32, layers=2, feedforward=48, frequencies=(1.0, 10.0)),
 }
 Slots = tuple[Tensor, Tensor, Tensor, Tensor]
 
@@ -106,9 +107,9 @@ def test_gradients_reach_every_weight(encoder: nn.Module) -> None:
         assert parameter.grad.abs().max() > 0, name
 
 
-def test_state_round_trip(encoder: nn.Module) -> None:
-    kind = "deep_set" if isinstance(encoder, DeepSet) else "set_transformer"
-    other = ENCODERS[kind]().eval()
+@pytest.mark.parametrize("kind", ENCODERS)
+def test_state_round_trip(kind: str) -> None:
+    encoder, other = ENCODERS[kind]().eval(), ENCODERS[kind]().eval()
     other.load_state_dict(encoder.state_dict())
     data = stars(5, 6)
     assert torch.equal(other(*data), encoder(*data))

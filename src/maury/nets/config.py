@@ -39,6 +39,7 @@ class DeepSetConfig(_Config):
     layers: int = Field(gt=0)
     feedforward: int = Field(gt=0)
     dropout: float = Field(0.0, ge=0, lt=1)
+    frequencies: tuple[Annotated[float, Field(gt=0)], ...] = ()
 
 
 class MafConfig(_Config):

@@ -3,9 +3,15 @@
 The cheap alternative to attention (Zaheer et al. 2017, arXiv:1703.06114). Because the vocabulary
 of channels is fixed, the sum over slots of per-channel linear maps is one matrix product of a
 dense (channel, feature) layout: a masked multilayer perceptron that takes any order of slots.
+
+Sines and cosines of each value, at a few frequencies, let the network tell hundredths of a
+magnitude from the start, while the values themselves span several magnitudes (periodic embeddings
+of numbers: Gorishniy et al. 2022, arXiv:2203.05556).
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -15,9 +21,9 @@ from maury.nets.tokens import blank_absent
 
 __all__ = ["DeepSet"]
 
-# Presence, value, error and their product: the product lets a channel's weight in the sum follow
-# its error before the first non-linearity.
-FEATURES = 4
+# Presence, value, error and the product of these two: the product lets a channel's weight in the
+# sum follow its error before the first non-linearity.
+PLAIN_FEATURES = 4
 
 
 class Block(nn.Module):
@@ -50,7 +56,11 @@ class DeepSet(nn.Module):
         Hidden width of each block.
     dropout : float
         Rate in training.
+    frequencies : sequence of float
+        Of the sines and cosines of each value, in radians per unit (a magnitude, for bands).
     """
+
+    frequencies: Tensor
 
     def __init__(
         self,
@@ -59,21 +69,27 @@ class DeepSet(nn.Module):
         layers: int = 4,
         feedforward: int = 512,
         dropout: float = 0.0,
+        frequencies: Sequence[float] = (),
     ) -> None:
         super().__init__()
         self.channels = channels
         self.width = width
-        self.maps = nn.Linear(channels * FEATURES, width)
+        self.register_buffer("frequencies", torch.tensor(frequencies), persistent=False)
+        self.maps = nn.Linear(channels * (PLAIN_FEATURES + 2 * len(frequencies)), width)
         self.blocks = nn.ModuleList(Block(width, feedforward, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
 
     def forward(self, channel: Tensor, value: Tensor, error: Tensor, present: Tensor) -> Tensor:
         """Summarise each star's measurements; arguments and answer as `SetTransformer.forward`."""
         channel, value, error = blank_absent(channel, value, error, present)
-        features = torch.stack((present.to(value.dtype), value, error, value * error), dim=-1)
+        here = present.to(value.dtype)
+        phase = value.unsqueeze(-1) * self.frequencies
+        waves = torch.cat([phase.sin(), phase.cos()], dim=-1) * here.unsqueeze(-1)
+        plain = torch.stack((here, value, error, value * error), dim=-1)
+        features = torch.cat([plain, waves], dim=-1)
         n = len(channel)
         row = torch.arange(n, device=channel.device)[:, None] * self.channels + channel
-        dense = value.new_zeros(n * self.channels, FEATURES)
+        dense = value.new_zeros(n * self.channels, features.shape[-1])
         dense = dense.index_add(0, row.flatten(), features.flatten(0, 1))
         x = self.maps(dense.view(n, self.maps.in_features))
         for block in self.blocks:
