@@ -1,6 +1,7 @@
-"""Build the packaged passbands (``src/maury/sky/data/bands/*.csv``) from two public packages.
+"""Build the packaged passbands (``src/maury/sky/data/bands/*.csv``) from three public packages.
 
-    python scripts/build_bands.py speclite-1.0.0-py3-none-any.whl pyphot-2.1.1-py3-none-any.whl
+    python scripts/build_bands.py speclite-1.0.0-py3-none-any.whl pyphot-2.1.1-py3-none-any.whl \\
+        astro_sedpy-0.4.1-py3-none-any.whl
 
 Needs h5py. Curves are cut to where they respond and thinned, as far as no magnitude of a set of
 test spectra moves by more than 0.5 mmag. Afterwards it prints every band and its checks against
@@ -34,6 +35,7 @@ TESTS = Path(__file__).parents[1] / "tests" / "sky" / "data"
 SHA256 = {
     "speclite": "4bc8cb7f718b347e0ce566cb5ed341684c8efebe4a77f2a49aabe8ee085465d7",
     "pyphot": "98937d2ee371a7fd490ce1528474fd3a8da0a033da9e9b236a5a4a93d52a3456",
+    "sedpy": "162e9d5604cc324597be7c5a7c586fbd57ae9fdd55d22957e2c8bce908cd72d1",
 }
 
 SPECLITE = {
@@ -54,7 +56,9 @@ PYPHOT = {
     "Spitzer/IRAC.": {f"I{i}": f"SPITZER_IRAC_{n}" for i, n in enumerate((36, 45, 58, 80), 1)},
     "TESS/TESS.": {"Red": "TESS"},
     "Kepler/Kepler.": {"K": "KEPLER_Kp"},
+    "Herschel/Pacs.": {c: f"HERSCHEL_PACS_{c.upper()}" for c in ("blue", "green", "red")},
 }
+SEDPY = {"Spitzer/MIPS.": {"24mu": "spitzer_mips_24"}}
 
 # Hp, normalised response of Bessell 2000 (PASP 112, 961, table 1): Angstrom: response.
 HIPPARCOS = """
@@ -74,12 +78,14 @@ TOLERANCE = 0.0005
 """Largest change of a magnitude by the thinning, mag."""
 
 
-def main(speclite: str, pyphot: str) -> None:
+def main(speclite: str, pyphot: str, sedpy: str) -> None:
     """Write every curve, the two small test spectra, and print the table of checks."""
     with _open(speclite, "speclite") as first, _open(pyphot, "pyphot") as second:
         curves = _speclite_curves(first) | _pyphot_curves(second)
         sun = _spectrum(second, "sun_reference_stis_001.fits")
         vega = _spectrum(second, "alpha_lyr_stis_011.fits")
+    with _open(sedpy, "sedpy") as third:
+        curves |= _sedpy_curves(third)
     hipparcos = np.array(HIPPARCOS.split(), dtype=float).reshape(-1, 2)
     curves["Hipparcos/Hipparcos.Hp_bes"] = (hipparcos[:, 0], hipparcos[:, 1])
     missing = set(bands.band_ids()) ^ set(curves)
@@ -130,10 +136,22 @@ def _simplify(wave: FloatArray, throughput: FloatArray, tolerance: float) -> Flo
 
 
 def _largest_change(full: Band, small: Band) -> float:
-    """In mag, over blackbodies and power laws with and without a steep ultraviolet cut."""
+    """In mag, over blackbodies and power laws with and without a steep ultraviolet cut.
+
+    Bands of the far infrared see dust: over blackbodies down to 30 K too.
+    """
     wave = np.geomspace(900, 330000, 5700)
-    spectra = [1e20 * wave**-5.0 / np.expm1(1.438777e8 / wave / t) for t in (3500, 6000, 3e4)]
+    far = full.wave[-1] > 3e5
+    if far:
+        wave = np.append(wave, np.geomspace(330100, 3.3e6, 2200))
+
+    def blackbody(teff: float) -> FloatArray:
+        exponent = np.minimum(1.438777e8 / wave / teff, 600.0)
+        return np.asarray(1e20 * wave**-5.0 / np.expm1(exponent))
+
+    spectra = [blackbody(teff) for teff in (3500, 6000, 3e4)]
     spectra += [spectra[0] * np.exp(-3000 * np.sin(wave / 30) ** 2 / wave), wave**-2.0]
+    spectra += [blackbody(teff) for teff in (300, 100, 50, 30)] if far else []
     old, new = full.magnitude(wave, np.array(spectra)), small.magnitude(wave, np.array(spectra))
     return float(np.abs(old - new).max())
 
@@ -145,7 +163,7 @@ def report(sun: Curve, vega: Curve) -> None:
         b = bands._packaged.__wrapped__(name)
         # The Sun at 10 pc: 5 log10(1 au / 10 pc) = -31.5721 (IAU 2012 au, 2015 pc).
         at_sun = b.magnitude(*sun) + 31.5721 if b.wave[-1] < sun[0][-1] else np.nan
-        at_vega = b.magnitude(*vega)
+        at_vega = b.magnitude(*vega) if b.pivot < 0.9 * vega[0][-1] else np.nan
         print(
             f"{name:28}{len(b.wave):7}{b.pivot:10.1f}{b.zero_point:8.4f}{at_vega:8.3f}{at_sun:8.3f}"
         )
@@ -186,6 +204,16 @@ def _pyphot_curves(wheel: zipfile.ZipFile) -> dict[str, Curve]:
     return found
 
 
+def _sedpy_curves(wheel: zipfile.ZipFile) -> dict[str, Curve]:
+    found = {}
+    for prefix, names in SEDPY.items():
+        for suffix, name in names.items():
+            text = wheel.read(f"sedpy/data/filters/{name}.par").decode()
+            wave, throughput = np.loadtxt(text.splitlines(), unpack=True)
+            found[prefix + suffix] = (wave, throughput)
+    return found
+
+
 def _spectrum(wheel: zipfile.ZipFile, name: str) -> Curve:
     table = fits.getdata(io.BytesIO(wheel.read(f"pyphot/libs/{name}")))
     return tuple(np.asarray(table[c], dtype=float) for c in ("WAVELENGTH", "FLUX"))  # type: ignore[return-value]
@@ -206,6 +234,6 @@ def _write_spectrum(name: str, spectrum: Curve) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
+    if len(sys.argv) != 4:
         raise SystemExit(__doc__)
     main(*sys.argv[1:])
