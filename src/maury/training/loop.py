@@ -105,7 +105,7 @@ class Training:
         self.average = MovingAverage(self.network, self.schedule.ema_decay)
         self.best = copy.deepcopy(self.average.module)
         self.optimizer = torch.optim.Adam(
-            self.network.parameters(), lr=self.schedule.learning_rate, foreach=True
+            self.network.parameters(), lr=self.schedule.learning_rate, fused=True
         )
         self.progress = checkpoint.Progress()
 
