@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from maury import __version__
+from maury.cli_libraries import app as libraries
 from maury.errors import MauryError
 
 __all__ = ["app", "main"]
@@ -24,6 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.add_typer(libraries, name="libraries")
 
 messages = Console(stderr=True, highlight=False)
 output = Console(highlight=False)
@@ -196,14 +198,16 @@ def models() -> None:
 
 
 def main() -> None:
-    """Run a command; what the user got wrong ends in one line and exit code 2, no traceback."""
+    """Run a command; what the user got wrong ends in one line and exit code 2, what failed
+    otherwise in exit code 1; no traceback."""
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning  # type: ignore[assignment]
         try:
             app()
         except MauryError as error:
             messages.print(f"[red]Error:[/red] {escape(str(error))}", soft_wrap=True)
-            sys.exit(2)
+            # A failed download is an OSError too: no mistake of the user's.
+            sys.exit(1 if isinstance(error, OSError) else 2)
         except OSError as error:
             messages.print(f"[red]Error:[/red] {escape(str(error))}", soft_wrap=True)
             sys.exit(1)

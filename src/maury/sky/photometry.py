@@ -7,14 +7,13 @@ fast, differentiable equal, and `cached_table` keeps one on disk between runs.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError
 
+from maury.cache import cache_folder
 from maury.errors import MauryError
 from maury.sky.bands import Band, band
 from maury.sky.dust import extinction
@@ -24,14 +23,6 @@ from maury.sky.magnitude_table import FORMAT, MagnitudeTable
 from maury.sky.synthesis import exact_magnitudes
 
 __all__ = ["MagnitudeTable", "cache_folder", "cached_table", "exact_magnitudes"]
-
-
-def cache_folder() -> Path:
-    """Where tables are kept: ``$MAURY_CACHE``, else ``maury`` in ``$XDG_CACHE_HOME``, else
-    ``~/.cache/maury``."""
-    if chosen := os.environ.get("MAURY_CACHE"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "maury"
 
 
 def cached_table(library: str, bands: Sequence[str], law: str = "G23") -> MagnitudeTable:

@@ -40,7 +40,7 @@ def test_is_small_and_loads_by_name_once():
 
 def test_an_unknown_name_is_told_what_there_is():
     with pytest.raises(MauryError, match="phoenix-kurucz"):
-        load_library("bosz")
+        load_library("marcs")
 
 
 def test_covers_what_it_says(library):
@@ -165,3 +165,26 @@ def test_a_black_body_integrates_to_sigma_t4():
     for teff in (3000.0, 10000.0):
         total = np.trapezoid(10 ** log_black_body(wave, teff), wave)
         assert total == pytest.approx(SIGMA * teff**4, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("teff", "logg"), [(7500, 4.0), (8000, 4.0), (9600, 4.0), (9000, 2.0), (15000, 4), (30000, 4)]
+)
+def test_hot_stars_have_no_colour_in_the_infrared(library, teff, logg):
+    """A0 stars define zero; hotter ones are bluer by 0.2 mag at most (Rayleigh-Jeans)."""
+    bands = ("Spitzer/IRAC.I4", "WISE/WISE.W3", "WISE/WISE.W4", "Spitzer/MIPS.24mu")
+    flam, _ = library.fluxes(teff, logg, 0.0)
+    first, *others = surface_magnitudes(library, flam, bands)[0]
+    assert np.abs(first - np.array(others)).max() < 0.1
+    second = surface_magnitudes(library, flam, ("2MASS/2MASS.Ks",))[0, 0]
+    expected = 0.0 if teff < 12000 else -0.12
+    assert second - others[1] == pytest.approx(expected, abs=0.15)
+
+
+def test_the_tail_is_mended_only_where_it_fell_too_fast(library):
+    flam, _ = library.fluxes([3500, 5772, 7000, 12000], 4.0, 0.0)
+    far = library.wave > 1e5
+    level = np.log10(flam[:, far].astype(float) * library.wave[far] ** 4)
+    drop = level[:, :1] - level
+    assert drop.max() < 0.01
+    assert level[0, -1] - level[0, 0] > 0.03
