@@ -23,6 +23,7 @@ import h5py
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from maury.sky.isochrones import overall_metallicity
 from maury.sky.libraries import load_library
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -112,15 +113,6 @@ def read_mist(wheel: Path) -> Grid:
             dense[curve, offset : offset + length] = values[stop - length : stop]
         columns[name] = dense.reshape(len(feh), len(log_age), len(eep))
     return Grid(feh, log_age, columns)
-
-
-def overall_metallicity(mh: float) -> float:
-    """Isochrone [M/H] of a star of iron abundance ``mh`` (Salaris et al. 1993, eq. 3).
-
-    [alpha/Fe] rises from 0 at solar iron to +0.4 at -1 and stays there below.
-    """
-    alpha = 0.4 * np.clip(-mh, 0.0, 1.0)
-    return mh + np.log10(0.638 * 10**alpha + 0.362)
 
 
 def between(low: np.ndarray, high: np.ndarray, fraction: float) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import as_file, files
+from pathlib import Path
 
 from maury.errors import MauryError
 from maury.sky.isochrones.grid import Isochrones, IsochroneStars
@@ -16,6 +17,7 @@ __all__ = [
     "IsochroneStars",
     "Isochrones",
     "Phase",
+    "built_folder",
     "isochrone_names",
     "load_isochrones",
     "overall_metallicity",
@@ -28,6 +30,11 @@ _BUILT = ("parsec", "bhac15")
 def isochrone_names() -> tuple[str, ...]:
     """Names that `load_isochrones` knows; all but 'mist' must be built first."""
     return (*_PACKAGED, *_BUILT)
+
+
+def built_folder() -> Path:
+    """Where ``scripts/build_isochrones.py`` puts sets that may not be packaged."""
+    return cache_folder() / "isochrones"
 
 
 def load_isochrones(name: str = "mist") -> Isochrones:
@@ -51,7 +58,7 @@ def _load(name: str) -> Isochrones:
     if name in _PACKAGED:
         with as_file(files("maury.sky.isochrones") / f"data/{name}.npz") as path:
             return read_isochrones(path)
-    path = cache_folder() / "isochrones" / f"{name}.npz"
+    path = built_folder() / f"{name}.npz"
     if not path.is_file():
         raise MauryError(
             f"the isochrones {name!r} are not in {path.parent}; build them with: "

@@ -14,11 +14,15 @@ from maury.sky.isochrones.grid import Isochrones
 from maury.sky.isochrones.phases import Phase
 
 __all__ = [
+    "COLUMNS",
+    "FLASH",
     "Points",
+    "continue_from_neighbour",
     "extend_below",
     "fill_dwarfs",
     "helium_flash",
     "hide",
+    "not_rising",
     "select",
     "to_isochrones",
 ]
@@ -73,6 +77,12 @@ def hide(points: Points, gone: np.ndarray) -> Points:
     """The same without the points flagged in ``gone`` (M, A, E)."""
     columns = {name: np.where(gone, np.nan, getattr(points, name)) for name in COLUMNS}
     return replace(points, **columns, phase=np.where(gone, int(Phase.ABSENT), points.phase))
+
+
+def not_rising(mass: np.ndarray) -> np.ndarray:
+    """Flags (M, A, E) of points whose mass is not above all that come before on the isochrone."""
+    reached = np.fmax.accumulate(np.nan_to_num(mass, nan=-np.inf), axis=-1)
+    return np.isnan(mass) | np.pad(mass[..., 1:] <= reached[..., :-1], [(0, 0), (0, 0), (1, 0)])
 
 
 def fill_dwarfs(points: Points, *, most: float = 1.25) -> Points:
@@ -141,6 +151,30 @@ def extend_below(points: Points, lowest: float, *, reach: float = 0.75) -> Point
             values[curve][steps] = values[curve][first] + (steps - first) * slope
         settled = points.eep[steps] >= ZERO_AGE
         phase[curve][steps] = np.where(settled, Phase.MAIN_SEQUENCE, Phase.PRE_MAIN_SEQUENCE)
+    columns["mass"] = 10 ** columns["mass"]
+    return replace(points, **columns, phase=phase)
+
+
+def continue_from_neighbour(points: Points, lowest: float) -> Points:
+    """Continue the last metallicity towards low mass like the one before it.
+
+    MIST has no tracks below 0.5 solar masses at +0.5, which would leave metal-rich M dwarfs
+    without models. From the first EEP of each isochrone down, it follows the isochrone of the
+    neighbouring metallicity at a constant distance in every column.
+    """
+    columns = {name: getattr(points, name).copy() for name in COLUMNS}
+    columns["mass"] = np.log10(columns["mass"])
+    phase = points.phase.copy()
+    for age in range(len(points.log_age)):
+        end, other = (np.isfinite(columns["mass"][m, age]) for m in (-1, -2))
+        joint = np.argmax(end & other)
+        lent = np.flatnonzero(other[:joint])
+        if not (end & other).any() or points.mass[-1, age, joint] > 6 * lowest or end[:joint].any():
+            continue
+        for values in columns.values():
+            shift = values[-1, age, joint] - values[-2, age, joint]
+            values[-1, age, lent] = values[-2, age, lent] + shift
+        phase[-1, age, lent] = phase[-2, age, lent]
     columns["mass"] = 10 ** columns["mass"]
     return replace(points, **columns, phase=phase)
 

@@ -10,8 +10,10 @@ A star exists only where all nodes around it do and agree about the phase.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -158,9 +160,12 @@ class Isochrones:
 
     def to(self, device: torch.device | str) -> Isochrones:
         """The same set on another device."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        moved = {key: v.to(device) if isinstance(v, Tensor) else v for key, v in values.items()}
-        return Isochrones(**moved)
+        moved: dict[str, Any] = {
+            field.name: value.to(device)
+            for field in fields(self)
+            if isinstance(value := getattr(self, field.name), Tensor)
+        }
+        return replace(self, **moved)
 
     @cached_property
     def _log_mass(self) -> Tensor:
@@ -189,70 +194,67 @@ class Isochrones:
         return first, last
 
     def _at(self, mh: Tensor, log_age: Tensor, eep: Tensor) -> IsochroneStars:
-        curves, weights, inside = self._around(mh, log_age)
+        starts, weights, inside = self._around(mh, log_age)
         low, step, known = _locate(self.eep, eep, tolerance=EDGE * 1e3)
-        return self._stars(curves, weights, low, step, inside & known)
+        return self._stars(starts, weights, low, step, inside & known)
 
     def _evolve(self, mass: Tensor, log_age: Tensor, mh: Tensor) -> IsochroneStars:
-        curves, weights, inside = self._around(mh, log_age)
+        starts, weights, inside = self._around(mh, log_age)
         positive = mass > 0
-        wanted = torch.where(positive, mass, torch.ones_like(mass)).log10()
-        starts = [curve * len(self.eep) for curve in curves]
+        wanted = torch.where(positive, mass, 1.0).log10()
+        count = len(self.eep)
 
         def log_mass(node: Tensor) -> Tensor:
-            parts = [w * self._search[s + node] for w, s in zip(weights, starts, strict=True)]
-            return parts[0] + parts[1] + parts[2] + parts[3]
+            return (weights * _gather(self._search, starts + node)).sum(0)
 
         first, last = self._ends
-        low = torch.stack([first[curve] for curve in curves]).amax(0)
-        high = torch.stack([last[curve] for curve in curves]).amin(0)
+        curves = starts // count
+        low, high = _gather(first, curves).amax(0), _gather(last, curves).amin(0)
         inside = inside & positive & (low <= high)
         low, high = torch.where(inside, low, 0), torch.where(inside, high, 0)
         inside &= (wanted >= log_mass(low) - EDGE) & (wanted <= log_mass(high) + EDGE)
-        for _ in range(max(len(self.eep) - 1, 1).bit_length()):
-            middle = (low + high + 1) // 2
+        for _ in range(count.bit_length()):
+            middle = (low + high + 1) >> 1
             reached = log_mass(middle) <= wanted
             low, high = torch.where(reached, middle, low), torch.where(reached, high, middle - 1)
-        low = low.clamp(max=max(len(self.eep) - 2, 0))
+        low = low.clamp(max=max(count - 2, 0))
         below = log_mass(low)
-        rise = log_mass((low + 1).clamp(max=len(self.eep) - 1)) - below
-        step = torch.where(rise > 0, (wanted - below) / rise, torch.zeros_like(rise)).clamp(0, 1)
-        step = torch.where(torch.isfinite(step), step, torch.zeros_like(step))
-        return self._stars(curves, weights, low, step, inside)
+        rise = log_mass((low + 1).clamp(max=count - 1)) - below
+        # Where the isochrone ends, the rise is not a number.
+        step = torch.where(rise > 0, (wanted - below) / rise, 0.0).nan_to_num(0.0).clamp(0, 1)
+        return self._stars(starts, weights, low, step, inside)
 
-    def _around(self, mh: Tensor, log_age: Tensor) -> tuple[list[Tensor], list[Tensor], Tensor]:
-        """The four isochrones around (4 x (N,)), their weights, and whether there are any."""
+    def _around(self, mh: Tensor, log_age: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """First nodes of the four isochrones around (4, N), their weights, whether any are."""
         m, dm, m_known = _locate(self.mh, mh)
         a, da, a_known = _locate(self.log_age, log_age)
         # On a node, the next one has no say, not even about what exists.
         m_next, a_next = m + (dm > 0), a + (da > 0)
         ages = len(self.log_age)
-        curves = [m * ages + a, m * ages + a_next, m_next * ages + a, m_next * ages + a_next]
-        weights = [(1 - dm) * (1 - da), (1 - dm) * da, dm * (1 - da), dm * da]
-        return curves, weights, m_known & a_known
+        curves = (m * ages + a, m * ages + a_next, m_next * ages + a, m_next * ages + a_next)
+        weights = ((1 - dm) * (1 - da), (1 - dm) * da, dm * (1 - da), dm * da)
+        return torch.stack(curves) * len(self.eep), torch.stack(weights), m_known & a_known
 
     def _stars(
-        self, curves: list[Tensor], weights: list[Tensor], low: Tensor, step: Tensor, inside: Tensor
+        self, starts: Tensor, weights: Tensor, low: Tensor, step: Tensor, inside: Tensor
     ) -> IsochroneStars:
         """Stars between nodes ``low`` and ``low + 1`` of four isochrones."""
-        count = len(self.eep)
+        here = starts + low
+        there = here + (step > 0)
         phases = self.phase.flatten()
-        phase = phases[curves[0] * count + low]
-        after = (step > 0).long()
-        values = torch.zeros(len(low), 4, dtype=step.dtype, device=step.device)
-        following = phases[curves[0] * count + low + after]
-        for curve, weight in zip(curves, weights, strict=True):
-            node = curve * count + low
-            here, there = self._table[node], self._table[node + after]
-            values = values + weight[:, None] * torch.lerp(
-                here.to(step.dtype), there.to(step.dtype), step[:, None]
-            )
-            inside = inside & (phases[node] == phase) & (phases[node + after] == following)
-        log_mass, log_teff, logg, log_lum = values.unbind(-1)
+        phase, following = _gather(phases, here), _gather(phases, there)
+        for kind in (phase, following):
+            # Young stars and dwarfs are one kind: sets without EEPs have both at one place.
+            kind = kind.clamp(min=int(Phase.MAIN_SEQUENCE))
+            inside = inside & (kind == kind[0]).all(0)
+        weights = weights[..., None]
+        below = (weights * _gather(self._table, here)).sum(0)
+        above = (weights * _gather(self._table, there)).sum(0)
+        log_mass, log_teff, logg, log_lum = torch.lerp(below, above, step[:, None]).unbind(-1)
         inside = inside & torch.isfinite(log_mass)
         inside &= log_mass >= math.log10(max(self.lowest_mass, 1e-9)) - EDGE
         nodes = self.eep.to(step.dtype)
-        eep = torch.lerp(nodes[low], nodes[low + after], step)
+        eep = torch.lerp(nodes[low], nodes[low + (step > 0)], step)
 
         def known(value: Tensor) -> Tensor:
             return torch.where(inside, value, math.nan)
@@ -264,9 +266,14 @@ class Isochrones:
             log_lum=known(log_lum),
             radius=known(radius_from_light(log_lum, log_teff)),
             eep=known(eep),
-            phase=torch.where(inside, phase, int(Phase.ABSENT)).to(torch.int8),
+            phase=torch.where(inside, phase[0], int(Phase.ABSENT)).to(torch.int8),
             inside=inside,
         )
+
+
+def _gather(values: Tensor, index: Tensor) -> Tensor:
+    """``values[index]`` along the first axis, in the way that is fastest."""
+    return values.index_select(0, index.flatten()).view(*index.shape, *values.shape[1:])
 
 
 def _locate(nodes: Tensor, value: Tensor, tolerance: float = EDGE) -> tuple[Tensor, Tensor, Tensor]:
@@ -284,19 +291,20 @@ def _locate(nodes: Tensor, value: Tensor, tolerance: float = EDGE) -> tuple[Tens
     return low, fraction, known
 
 
-def _in_chunks(function, *arguments: Tensor | float) -> IsochroneStars:  # type: ignore[no-untyped-def]
+def _in_chunks(
+    function: Callable[..., IsochroneStars], *arguments: Tensor | float
+) -> IsochroneStars:
     """Apply ``function`` to broadcast, flattened arguments, a cacheful of stars at a time."""
-    device = next((a.device for a in arguments if isinstance(a, Tensor)), torch.device("cpu"))
-    tensors = [torch.as_tensor(a, device=device) for a in arguments]
+    given = [a for a in arguments if isinstance(a, Tensor)]
+    device = given[0].device if given else torch.device("cpu")
     kind = torch.float32
-    for a in arguments:
-        if isinstance(a, Tensor) and a.is_floating_point():
-            kind = torch.promote_types(kind, a.dtype)
-    tensors = [torch.atleast_1d(t).to(kind) for t in tensors]
-    flat = [t.contiguous() for t in torch.broadcast_tensors(*tensors)]
-    if flat[0].ndim != 1:
-        raise MauryError(f"stars should come as vectors (N,), not shape {tuple(flat[0].shape)}")
-    pieces = [function(*part) for part in zip(*(t.split(CHUNK) for t in flat), strict=True)]
+    for tensor in given:
+        kind = torch.promote_types(kind, tensor.dtype)
+    vectors = [torch.atleast_1d(torch.as_tensor(a, device=device).to(kind)) for a in arguments]
+    vectors = [v.contiguous() for v in torch.broadcast_tensors(*vectors)]
+    if vectors[0].ndim != 1:
+        raise MauryError(f"stars should come as vectors (N,), not shape {tuple(vectors[0].shape)}")
+    pieces = [function(*part) for part in zip(*(v.split(CHUNK) for v in vectors), strict=True)]
     if len(pieces) == 1:
         return pieces[0]
     return IsochroneStars(

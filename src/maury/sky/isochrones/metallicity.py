@@ -13,10 +13,11 @@ Value = TypeVar("Value", float, np.ndarray, Tensor)
 
 
 def overall_metallicity(mh: Value) -> Value:
-    """Isochrone [M/H] of a star of iron abundance ``mh`` (Salaris et al. 1993, ApJ 414, 580, eq. 3).
+    """Isochrone [M/H] of a star of iron abundance ``mh``.
 
-    [alpha/Fe] rises from 0 at solar iron to +0.4 at -1 and stays there below. The result grows
-    steadily with ``mh``: 0 at solar, -0.71 at -1 and 0.29 dex above [Fe/H] below that.
+    Salaris et al. (1993, ApJ 414, 580), eq. 3. [alpha/Fe] rises from 0 at solar iron to +0.4 at -1
+    and stays there below, so the result is 0 at 0, -0.71 at -1, and 0.29 dex more than [Fe/H]
+    below.
 
     Parameters
     ----------

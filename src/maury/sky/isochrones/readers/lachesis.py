@@ -59,5 +59,5 @@ def _points(held: Any) -> Points:
         dense = np.full((len(lengths), len(axes[2])), np.nan)
         dense[place] = rows[:, names.index(name)]
         columns[ours] = dense.reshape(*(len(axis) for axis in axes))
-    phase = np.nan_to_num(columns.pop("phase"), nan=int(Phase.ABSENT))
-    return Points(*axes, **columns, phase=phase)
+    columns["phase"] = np.nan_to_num(columns["phase"], nan=int(Phase.ABSENT))
+    return Points(axes[0], axes[1], axes[2], **columns)
