@@ -37,8 +37,11 @@ class DustPrior:
 
     def log_prob(self, a_v: Tensor, r_v: Tensor) -> Tensor:
         """Log density per mag and per unit of R_V, of equal shape (n,)."""
-        log_r_v = self._r_v.log_prob(r_v, *self._r_v_bounds(r_v.device))
-        return self.a_v.log_prob(a_v) + log_r_v
+        return self.a_v.log_prob(a_v) + self.log_prob_r_v(r_v)
+
+    def log_prob_r_v(self, r_v: Tensor) -> Tensor:
+        """Log density per unit of R_V (n,)."""
+        return self._r_v.log_prob(r_v, *self._r_v_bounds(r_v.device))
 
     @property
     def _r_v(self) -> TruncatedNormals:

@@ -1,0 +1,105 @@
+"""The surveyed Galaxy: every kind of star is met, and the stated density is that of the draws."""
+
+import pytest
+import torch
+
+from maury.sky.populations.surveyed import PARAMETERS, SurveyedGalaxy
+from maury.sky.populations.surveyed.cells import YOUNG, YOUNG_SHARE
+from maury.sky.populations.systems import Systems
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture(scope="module")
+def galaxy() -> SurveyedGalaxy:
+    return SurveyedGalaxy()
+
+
+@pytest.fixture(scope="module")
+def systems(galaxy: SurveyedGalaxy) -> Systems:
+    return galaxy.sample(20_000, seeded())
+
+
+def test_a_seed_gives_the_same_stars(galaxy: SurveyedGalaxy) -> None:
+    one, other = galaxy.sample(300, seeded(4)), galaxy.sample(300, seeded(4))
+    assert torch.equal(galaxy.theta(one, seeded(5)), galaxy.theta(other, seeded(5)))
+
+
+def test_every_kind_of_star_is_met(systems: Systems) -> None:
+    kinds = {
+        "giants": systems.logg < 3.5,
+        "red dwarfs": (systems.teff < 3900) & (systems.logg > 4),
+        "hot stars": systems.teff > 8000,
+        "metal-poor stars": systems.mh < -1,
+        "distant stars": systems.distance > 3000,
+        "near stars": systems.distance < 100,
+        "dusty stars": systems.a_v > 2,
+        "companions": systems.q > 0.5,
+    }
+    for kind, members in kinds.items():
+        assert members.float().mean() > 0.02, kind
+
+
+def test_the_young_have_their_share(systems: Systems) -> None:
+    young = systems.log_age < YOUNG
+    assert young.float().mean().item() == pytest.approx(YOUNG_SHARE, abs=0.01)
+    ages = systems.log_age[young]
+    assert ages.median().item() == pytest.approx((5.7 + YOUNG) / 2, abs=0.15)
+
+
+def test_radius_and_luminosity_follow_from_the_minimal_set(systems: Systems) -> None:
+    log_g = 4.438 + torch.log10(systems.mass) - 2 * torch.log10(systems.radius)
+    torch.testing.assert_close(log_g, systems.logg, atol=1e-4, rtol=0)
+    log_lum = 2 * torch.log10(systems.radius) + 4 * torch.log10(systems.teff / 5772)
+    torch.testing.assert_close(log_lum, systems.log_lum, atol=1e-4, rtol=0)
+
+
+def test_distant_stars_lie_behind_more_dust(systems: Systems) -> None:
+    near, far = systems.distance < 200, systems.distance > 2000
+    assert systems.a_v[near].median() < 0.2 < systems.a_v[far].median()
+
+
+def test_singles_have_a_small_mass_ratio(galaxy: SurveyedGalaxy, systems: Systems) -> None:
+    q = galaxy.theta(systems, seeded())[:, PARAMETERS.index("q")]
+    assert ((q < 0.1) == systems.single).all()
+    assert (q > 0).all()
+
+
+def test_every_draw_has_a_density(galaxy: SurveyedGalaxy, systems: Systems) -> None:
+    theta = galaxy.theta(systems[:2000], seeded())
+    assert torch.isfinite(galaxy.log_prob(theta)).float().mean() > 0.995
+
+
+@pytest.mark.parametrize(
+    ("name", "factor"),
+    [("teff", 1.005), ("a_v", 1.15), ("q", 1.02), ("mass", 1.0005), ("distance", 1.05)],
+)
+def test_density_moves_with_the_draws(
+    galaxy: SurveyedGalaxy, systems: Systems, name: str, factor: float
+) -> None:
+    """The mean over draws of p(moved) / p(here) is the mass of the moved density: one.
+
+    Dwarfs alone: a giant of any other mass would be a wholly different star.
+    """
+    theta = galaxy.theta(systems[systems.logg > 4.2][:3000], seeded())
+    moved = theta.clone()
+    moved[:, PARAMETERS.index(name)] *= factor
+    here, there = galaxy.log_prob(theta), galaxy.log_prob(moved)
+    known = torch.isfinite(here)
+    ratio = factor * torch.exp((there - here)[known])
+    assert ratio.mean().item() == pytest.approx(1.0, abs=0.03)
+
+
+def test_no_star_where_there_is_none(galaxy: SurveyedGalaxy) -> None:
+    sun = [5772.0, 4.438, 0.0, 0.1, 3.1, 1.0, 9.66, 0.05, 100.0]
+    changes = {"mass": 30.0, "logg": 1.0, "distance": 4e5, "log_age": 4.0}
+    theta = torch.tensor([sun, *(_with(sun, n, v) for n, v in changes.items())])
+    density = galaxy.log_prob(theta)
+    assert torch.isfinite(density[0])
+    assert (density[1:] < density[0] - 50).all()
+
+
+def _with(star: list[float], name: str, value: float) -> list[float]:
+    return [value if n == name else old for n, old in zip(PARAMETERS, star, strict=True)]
