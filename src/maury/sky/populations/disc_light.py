@@ -52,7 +52,7 @@ _H_OVER_K = 1.438776877e8  # hc / k, Angstrom K
 _TWO_HC2 = 1.191042972e-5  # erg cm2 / s
 _LEGENDRE = np.polynomial.legendre.leggauss(20)
 _CHUNK = 4096  # discs at a time, so that their rings fit the cache
-_COOLEST, _HOTTEST = 3.0, 3e4
+_COOLEST, _HOTTEST = 0.3, 3e4
 
 
 def sublimation_radius(teff: Tensor, radius: Tensor) -> Tensor:
