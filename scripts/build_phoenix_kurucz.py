@@ -2,22 +2,12 @@
 
     python scripts/build_phoenix_kurucz.py [SEDFit-0.6.1.tar.gz]
 
-Without an argument the archive is downloaded with pip. Its hash is pinned, and its pickles are
-read with a short list of allowed globals: this script is the only place that reads pickles.
-What is done to the models, and why, stands in src/maury/sky/libraries/data/README.md.
+Without an argument the archive is downloaded with pip (see `scripts/sedfit.py`). What is done to
+the models, and why, stands in src/maury/sky/libraries/data/README.md.
 """
 
 import argparse
-import bz2
-import hashlib
-import io
 import json
-import pickle
-import subprocess
-import sys
-import tarfile
-import tempfile
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,13 +16,13 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from bad_models import fill, repair
+from maury.sky.libraries.alpha import trend_alpha
 from maury.sky.libraries.grid import log_black_body
+from maury.sky.libraries.rebin import rebin
+from sedfit import SDIST, SHA256, SIGMA, Key, fetch, read
 
-SDIST = "SEDFit==0.6.1"
-SHA256 = "11d9baa903b7340798fe758a2a73738b472748ffa3a7a4fa2a4b1dae7547eb1b"
 TARGET = Path(__file__).parents[1] / "src/maury/sky/libraries/data/phoenix_kurucz.safetensors"
 
-SIGMA = 5.670374419e-5  # Stefan-Boltzmann, erg/s/cm2/K4 (CODATA 2018)
 LOGG = np.arange(0.0, 6.01, 0.5)
 MH = np.array([-4.0, -3.0, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0])
 BLEND = (7200.0, 8200.0)  # K: PHOENIX alone below, Kurucz alone above
@@ -40,35 +30,6 @@ KURUCZ_ALONE = 7000.0  # K: from here a model that PHOENIX lacks may come from K
 FLOOR = -5.0  # dex below the black body, where no band's light comes from
 COMPONENTS = 300
 Floats = NDArray[np.float64]
-Key = tuple[float, float, float, float]
-
-
-class Restricted(pickle.Unpickler):
-    """Loads arrays and tables; anything else in the file is refused."""
-
-    ALLOWED = frozenset(
-        {
-            ("numpy", "dtype"),
-            ("numpy", "ndarray"),
-            ("numpy.core.multiarray", "_reconstruct"),
-            ("collections", "OrderedDict"),
-            ("astropy.table.table", "Table"),
-            ("astropy.table.column", "Column"),
-            ("astropy.units.quantity", "Quantity"),
-            ("astropy.units.core", "CompositeUnit"),
-            ("astropy.units.core", "IrreducibleUnit"),
-            ("astropy.units.core", "PrefixUnit"),
-            ("astropy.units.core", "Unit"),
-            ("astropy.units.core", "_recreate_irreducible_unit"),
-        }
-    )
-
-    def find_class(self, module: str, name: str) -> object:
-        if (module, name) not in self.ALLOWED:
-            raise pickle.UnpicklingError(f"{module}.{name} is not on the list of allowed globals")
-        if (module, name) == ("collections", "OrderedDict"):
-            return OrderedDict
-        return super().find_class(module, name)
 
 
 @dataclass
@@ -93,36 +54,6 @@ class Report:
     counts: dict[str, int] = field(default_factory=dict)
 
 
-def fetch(argument: Path | None) -> bytes:
-    """Return the source archive, whose hash must be the pinned one."""
-    with tempfile.TemporaryDirectory() as folder:
-        if argument is None:
-            pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", ":all:"]
-            subprocess.run([*pip, "-d", folder, SDIST], check=True)
-            argument = next(Path(folder).glob("*.tar.gz"))
-        archive = argument.read_bytes()
-    found = hashlib.sha256(archive).hexdigest()
-    if found != SHA256:
-        raise SystemExit(f"{argument}: sha256 is {found}, expected {SHA256}")
-    return archive
-
-
-def read(archive: bytes, name: str) -> tuple[Floats, Floats, list[Key]]:
-    """Return wavelengths (W,) in Angstrom, log10 F_lambda (N, W) and keys of one grid."""
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        member = tar.extractfile(f"SEDFit-0.6.1/SEDFit/sed_{name}.p")
-        if member is None:
-            raise SystemExit(f"the archive has no sed_{name}.p")
-        log_power, table, wave = Restricted(io.BytesIO(bz2.decompress(member.read()))).load()
-    angstrom = np.asarray(wave.value, dtype=np.float64)
-    columns = [np.asarray(table[c], dtype=np.float64) for c in ("teff", "logg", "feh", "alpha")]
-    keys = [
-        (float(t), float(g), float(m), round(float(a), 1))
-        for t, g, m, a in zip(*columns, strict=True)
-    ]
-    return angstrom, np.asarray(log_power) - np.log10(angstrom), keys
-
-
 def relative(wave: Floats, log_flux: Floats, keys: list[Key], *, renormalise: bool) -> Models:
     """Express fluxes relative to black bodies, scaled to sigma T^4 where asked."""
     teff = np.array([key[0] for key in keys])
@@ -131,25 +62,6 @@ def relative(wave: Floats, log_flux: Floats, keys: list[Key], *, renormalise: bo
         log_flux = log_flux - np.log10(total / (SIGMA * teff**4))[:, None]
     ratio = log_flux - log_black_body(wave, teff[:, None])
     return Models(wave, ratio, {key: i for i, key in enumerate(keys)})
-
-
-def rebin(wave: Floats, log_flux: Floats, target: Floats) -> Floats:
-    """Average piecewise linear F_lambda over the bins of `target`; NaN where not covered."""
-    middle = np.sqrt(target[1:] * target[:-1])
-    edge = np.concatenate([[target[0] ** 2 / middle[0]], middle, [target[-1] ** 2 / middle[-1]]])
-    flux = 10.0**log_flux
-    steps = 0.5 * (flux[:, 1:] + flux[:, :-1]) * np.diff(wave)
-    total = np.concatenate([np.zeros((len(flux), 1)), np.cumsum(steps, axis=1)], axis=1)
-    clipped = np.clip(edge, wave[0], wave[-1])
-    cell = np.clip(np.searchsorted(wave, clipped, side="right") - 1, 0, len(wave) - 2)
-    along = clipped - wave[cell]
-    slope = (flux[:, cell + 1] - flux[:, cell]) / (wave[cell + 1] - wave[cell])
-    reached = total[:, cell] + (flux[:, cell] + 0.5 * slope * along) * along
-    width = np.diff(clipped)
-    covered = width > 0.5 * np.diff(edge)
-    mean = np.diff(reached, axis=1) / np.where(covered, width, 1.0)
-    with np.errstate(divide="ignore"):
-        return np.where(covered, np.log10(mean), np.nan)
 
 
 def continue_ends(log_ratio: Floats) -> Floats:
@@ -161,14 +73,9 @@ def continue_ends(log_ratio: Floats) -> Floats:
     return result
 
 
-def alpha_of(mh: float) -> float:
-    """[alpha/Fe] of the trend: 0 at solar and above, +0.4 at -1 and below, linear between."""
-    return round(float(np.clip(-0.4 * mh, 0.0, 0.4)), 1)
-
-
 def phoenix_at(models: Models, teff: float, logg: float, mh: float) -> Floats | None:
     """Pick the PHOENIX model on the alpha trend, or the nearest that the grid has to it."""
-    alpha = alpha_of(mh)
+    alpha = round(trend_alpha(mh), 1)
     found = models.get(teff, logg, mh, alpha)
     if found is not None or alpha == 0.0:
         return found
@@ -279,7 +186,9 @@ def main() -> None:
     wave, log_flux, keys = read(archive, "phoenix")
     phoenix = relative(wave, log_flux, keys, renormalise=True)
     native, log_flux, keys = read(archive, "kurucz")
-    kurucz = relative(wave, rebin(native, log_flux, wave), keys, renormalise=False)
+    with np.errstate(divide="ignore"):
+        log_flux = np.log10(rebin(native, 10.0**log_flux, wave))
+    kurucz = relative(wave, log_flux, keys, renormalise=False)
     kurucz.log_ratio = continue_ends(kurucz.log_ratio)
     teff, cube = assemble(phoenix, kurucz, report)
     exists = np.isfinite(cube[..., 0])

@@ -326,3 +326,43 @@ def test_the_shell_gets_the_same(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr == "Error: no.fits: no such file\n"
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MAURY_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "160")
+    return tmp_path / "cache"
+
+
+def test_libraries_are_listed_and_had(run: Runner, cache: Path, tmp_path: Path) -> None:
+    from maury.sky.libraries.grid import log_black_body
+
+    wave = np.geomspace(1000, 300000, 300)
+    teff, logg = (x.ravel() for x in np.meshgrid([5000.0, 6000.0], [4.0, 5.0]))
+    flam = 10 ** log_black_body(wave, teff[:, None])
+    grid = tmp_path / "grid.npz"
+    np.savez(grid, wave=wave, teff=teff, logg=logg, feh=np.zeros(4), flam=flam)
+    listed = run("libraries")
+    assert listed.code == 0
+    assert "packaged" in listed.out
+    assert "yes" not in listed.out
+    assert str(cache) in listed.err
+    assert "bosz-r50000" in listed.out
+    refused(run("libraries", "compare", "ck04", grid, "-o", tmp_path / "no"), "fetch ck04")
+    had = run("libraries", "fetch", "ck04", "--from", grid)
+    assert had.code == 0
+    assert (cache / "libraries/ck04.safetensors").is_file()
+    assert run("libraries").out.count("yes") == 1
+    compared = run("libraries", "compare", "ck04", grid, "-o", tmp_path / "report")
+    assert compared.code == 0
+    assert "+0.000" in compared.out
+    assert (tmp_path / "report/hr.png").is_file()
+
+
+def test_libraries_offline(run: Runner, cache: Path) -> None:
+    result = run("libraries", "fetch", "ck04", "--mirror", "http://no-such-host.invalid/grid")
+    assert result.code == 1
+    assert "offline?" in result.err
+    assert len(result.err.strip().splitlines()) == 1
+    refused(run("libraries", "fetch", "marcs"), "marcs", "phoenix")

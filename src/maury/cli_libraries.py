@@ -32,6 +32,7 @@ def libraries(context: typer.Context) -> None:
     if context.invoked_subcommand is not None:
         return
     from maury.sky.libraries import library_names, library_path
+    from maury.sky.libraries.fetch import library_folder
     from maury.sky.libraries.sources import SOURCES
 
     table = RichTable("name", "what it is", "download", "on disk")
@@ -44,9 +45,10 @@ def libraries(context: typer.Context) -> None:
             how = "scripts/build_sedfit_libraries.py"
         else:
             how = source.size or "files of your own (--from)"
-        path = library_path(name)
-        table.add_row(name, escape(source.description), how, escape(str(path)) if path else "no")
+        here = "yes" if library_path(name) else "no"
+        table.add_row(name, escape(source.description), how, here)
     _output.print(table)
+    _messages.print(f"kept in {library_folder()}", markup=False, soft_wrap=True)
 
 
 @app.command(epilog="Example: `maury libraries fetch ck04`")
@@ -65,7 +67,8 @@ def fetch(
     from maury.sky.libraries import fetch_library
 
     columns = (TextColumn(name), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=_messages, transient=True) as bar:
+    hidden = not _messages.is_terminal
+    with Progress(*columns, console=_messages, transient=True, disable=hidden) as bar:
         task = bar.add_task(name, total=None)
         path = fetch_library(
             name,
