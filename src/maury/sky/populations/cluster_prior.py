@@ -11,6 +11,7 @@ from torch import Tensor
 
 from maury.errors import MauryError
 from maury.sky.populations.densities import TruncatedNormals, uniform
+from maury.sky.populations.local_dust import dust_log_prob, mean_dust, sample_dust
 
 __all__ = ["CLUSTER", "ClusterPrior"]
 
@@ -44,8 +45,7 @@ class ClusterPrior:
         Bounds of [Fe/H], which is normal about 0 with 0.2 dex as open clusters are (Netopil et
         al. 2016, A&A 585, A150).
     dust_per_kpc : float
-        Mean A_V grows by so many mag per kpc from 0.05 mag at the Sun (0.7 mag/kpc for diffuse
-        dust: Robin et al. 2003, A&A 409, 523); A_V is exponential about it, up to 20 mag.
+        Mean A_V grows by so many mag per kpc (`mean_dust`); A_V is exponential about it.
     largest_spread : float
         Differential reddening is uniform up to this share of A_V; see `Cluster`.
 
@@ -88,8 +88,7 @@ class ClusterPrior:
         nearest, farthest = self.distance
         log_distance = self._between(math.log(nearest), math.log(farthest), n, generator)
         distance = torch.exp(log_distance).clamp(nearest, farthest)
-        mean = self._mean_dust(distance)
-        a_v = -mean * torch.log1p(uniform(n, generator) * torch.expm1(-_MOST_DUST / mean))
+        a_v = sample_dust(mean_dust(distance, self.dust_per_kpc), generator)
         columns = [
             self._sample_age(n, generator),
             _MH.sample(bounds[0], bounds[1], n, generator),
@@ -103,7 +102,7 @@ class ClusterPrior:
     def log_prob(self, theta: Tensor) -> Tensor:
         """Log density (N,) per dex, dex, Msun, pc, mag and mag at theta_C (N, 6); -inf outside."""
         log_age, mh, mass, distance, a_v, spread = theta.double().unbind(-1)
-        inside = (a_v > 0) & (a_v <= _MOST_DUST)
+        inside = a_v > 0
         for value, (low, high) in (
             (log_age, self.log_age),
             (mass, self.mass),
@@ -113,15 +112,13 @@ class ClusterPrior:
         inside = inside & (spread >= 0) & (spread <= self.largest_spread * a_v)
         safe = torch.where(inside, a_v, 1.0)
         far = torch.where(inside, distance, self.distance[0])
-        mean = self._mean_dust(far)
         bounds = torch.tensor(self.mh, dtype=torch.float64, device=theta.device)
         log_density = (
             self._log_age_density(log_age)
             + _MH.log_prob(mh, bounds[0], bounds[1])
             - math.log(self.mass[1] - self.mass[0])
             - torch.log(far * math.log(self.distance[1] / self.distance[0]))
-            - safe / mean
-            - torch.log(-mean * torch.expm1(-_MOST_DUST / mean))
+            + dust_log_prob(safe, mean_dust(far, self.dust_per_kpc))
             - torch.log(self.largest_spread * safe)
         )
         return log_density.masked_fill(~inside, -math.inf)
@@ -145,12 +142,6 @@ class ClusterPrior:
         per_year = -(age - youngest) / self.mean_age - math.log(self.mean_age * kept)
         return per_year + torch.log(age * _LN10)
 
-    def _mean_dust(self, distance: Tensor) -> Tensor:
-        return 0.05 + self.dust_per_kpc * distance / 1000.0
-
     @staticmethod
     def _between(low: float, high: float, n: int, generator: torch.Generator) -> Tensor:
         return low + (high - low) * uniform(n, generator)
-
-
-_MOST_DUST = 20.0
