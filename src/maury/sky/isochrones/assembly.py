@@ -85,11 +85,12 @@ def not_rising(mass: np.ndarray) -> np.ndarray:
     return np.isnan(mass) | np.pad(mass[..., 1:] <= reached[..., :-1], [(0, 0), (0, 0), (1, 0)])
 
 
-def fill_dwarfs(points: Points, *, most: float = 1.25) -> Points:
+def fill_dwarfs(points: Points, *, most: float = 1.4) -> Points:
     """Interpolate short gaps among dwarfs and young stars, whose ends differ in mass by ``most``.
 
     MIST omits a few EEPs near 0.14 (metal-poor), 0.30 and 0.34 solar masses, where the order of
-    its tracks is unsure. Left open, such a gap would swallow every star of the neighbouring cells.
+    its tracks is unsure, and more at [Fe/H] = -0.75 (0.13 to 0.17). Left open, such a gap would
+    swallow every star of the neighbouring cells.
     """
     mass, phase = points.mass, points.phase.copy()
     columns = {name: getattr(points, name).copy() for name in COLUMNS}
@@ -126,12 +127,13 @@ def helium_flash(points: Points) -> np.ndarray:
     return (leaps & at_once)[..., None] & inside
 
 
-def extend_below(points: Points, lowest: float, *, reach: float = 0.75) -> Points:
+def extend_below(points: Points, lowest: float, *, reach: float = 0.6) -> Points:
     """Continue isochrones that end at the mass ``lowest`` to ``reach`` times less.
 
     Isochrones of different age or metallicity end at different EEPs, so interpolated ones would
     end above the set's lowest mass and the faintest stars be lost. The line through the first
-    nodes mends that. No star below ``lowest`` is ever given: see `Isochrones.lowest_mass`.
+    node and the one of 1.6 times the mass mends that. No star below ``lowest`` is ever given: see
+    `Isochrones.lowest_mass`.
     """
     columns = {name: getattr(points, name).copy() for name in COLUMNS}
     columns["mass"] = np.log10(columns["mass"])
@@ -140,14 +142,14 @@ def extend_below(points: Points, lowest: float, *, reach: float = 0.75) -> Point
         known = np.flatnonzero(np.isfinite(columns["mass"][curve]))
         if len(known) < 4 or points.mass[curve][known[0]] > 1.05 * lowest:
             continue
-        # The very first node stands at the lowest mass itself, out of step with the others.
-        first = known[1]
+        first = known[0]
         log_mass = columns["mass"][curve]
-        rise = log_mass[first + 1] - log_mass[first]
+        second = np.flatnonzero(log_mass >= np.log10(1.6 * lowest))[0]
+        rise = (log_mass[second] - log_mass[first]) / (second - first)
         count = int(max(0.0, log_mass[first] - np.log10(reach * lowest)) / rise)
         steps = np.arange(first - 1, max(first - 1 - count, -1), -1)
         for values in columns.values():
-            slope = values[curve][first + 1] - values[curve][first]
+            slope = (values[curve][second] - values[curve][first]) / (second - first)
             values[curve][steps] = values[curve][first] + (steps - first) * slope
         settled = points.eep[steps] >= ZERO_AGE
         phase[curve][steps] = np.where(settled, Phase.MAIN_SEQUENCE, Phase.PRE_MAIN_SEQUENCE)
