@@ -21,9 +21,9 @@ from maury.catalogs.job import infer_file
 from maury.catalogs.mock import mock_catalog
 from maury.catalogs.writers import write_table
 from maury.inference.posterior import Posterior
-from maury.nets.estimator import Estimator
 from maury.simulator import Simulator
 from maury.training.checkpoint import Progress
+from maury.training.network import build_network
 from maury.training.config import read_config
 from maury.training.folder import save_model
 
@@ -69,7 +69,7 @@ def main() -> None:
 def _untrained(config_path: Path, folder: Path) -> Path:
     config = read_config(config_path)
     simulator = Simulator(config.simulator)
-    network = Estimator(simulator.parameters, simulator.channels, config.network)
+    network = build_network(config, simulator)
     save_model(folder, config, network, Progress())
     return folder
 

@@ -26,7 +26,7 @@ def inner(parameter: Parameter, count: int = 201, margin: float = 1e-3) -> torch
 
 
 def test_the_five_come_in_their_order() -> None:
-    assert list(PARAMETERS) == ["teff", "logg", "mh", "a_v", "r_v"]
+    assert list(PARAMETERS)[:5] == ["teff", "logg", "mh", "a_v", "r_v"]
     assert all(p.lower < p.upper and (p.scale == "linear" or p.lower > 0) for p in ALL)
 
 

@@ -67,8 +67,7 @@ def test_no_star_is_invented(prior: str) -> None:
 def test_magnitudes_scatter_about_the_model_as_stated(simulator: Simulator, stars: Stars) -> None:
     """The noise of training is the stated error, the band's floor and the jitter in quadrature."""
     value, sigma = bands_of(stars)
-    model = simulator.table(stars.theta)[0] + stars.amplitude[:, None]
-    pull = (value - model) / torch.sqrt(sigma**2 + simulator.instrument.noise.variance[:, 0])
+    pull = (value - stars.magnitudes) / torch.sqrt(sigma**2 + simulator.instrument.noise.variance[:, 0])
     for i in range(len(BANDS)):
         column = pull[:, i][torch.isfinite(pull[:, i])]
         assert column.std().item() == pytest.approx(1.0, abs=0.03)
@@ -79,7 +78,7 @@ def test_brightness_is_even_and_says_nothing_of_the_star(simulator: Simulator) -
     stars = draw(simulator, COUNT, seed=2)
     reference = simulator._reference
     assert BANDS[reference] == "GAIA/GAIA3.G"
-    brightness = simulator.table(stars.theta)[0][:, reference] + stars.amplitude
+    brightness = stars.magnitudes[:, reference]
     low, high = QUIET.brightest, QUIET.faintest
     position = (brightness - low) / (high - low)
     assert position.min() > -1e-4
@@ -110,8 +109,8 @@ def test_gaps_and_errors_say_nothing_of_the_star(simulator: Simulator, stars: St
 
 def test_gaps_say_nothing_of_colour_at_given_brightness(simulator: Simulator, stars: Stars) -> None:
     """Cool stars are bright in Ks: it would be missing for hot ones if gaps were their own."""
-    magnitudes = simulator.table(stars.theta)[0]
-    brightness = magnitudes[:, simulator._reference] + stars.amplitude
+    magnitudes = stars.magnitudes
+    brightness = magnitudes[:, simulator._reference]
     faint = (brightness > 16) & (brightness < 17)
     colour = (magnitudes[:, 0] - magnitudes[:, -1])[faint]
     lost = ~stars.run.measured[faint, -1]

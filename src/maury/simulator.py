@@ -10,17 +10,20 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from maury.instruments.knowledge import KnowledgeConfig, measure_parameters
+from maury.instruments.astrometric import AstrometricConfig, AstrometricInstrument
+from maury.instruments.knowledge import USUAL_SIGMA, KnowledgeConfig, measure_parameters
 from maury.instruments.photometric import ObservingRun, PhotometricConfig, PhotometricInstrument
 from maury.measurements import Measurements
-from maury.sky.bands import PAPER_BANDS, band
+from maury.sky.bands import PAPER_BANDS
 from maury.sky.photometry import MagnitudeTable, cached_table
-from maury.sky.populations import Population, load_population
+from maury.sky.populations import STAR, Population, load_population
+from maury.sky.populations.surveyed import PARAMETERS, SurveyedGalaxy
+from maury.sky.skies import ColourSky, PlacedSky, Sky, reference_column
 
-__all__ = ["Simulator", "SimulatorConfig", "Stars"]
+__all__ = ["PARALLAX", "Simulator", "SimulatorConfig", "Stars"]
 
-REFERENCE_WAVELENGTH = 6200.0
-"""A star's brightness is its magnitude in the band nearest to this wavelength (Angstrom)."""
+PARALLAX = "parallax"
+"""Name of the channel, mas."""
 
 
 class SimulatorConfig(BaseModel):
@@ -28,12 +31,18 @@ class SimulatorConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    prior: Literal["field", "box"] = "field"
+    prior: Literal["field", "box", "galaxy"] = "field"
     library: str = "phoenix-kurucz"
     dust_law: Literal["G23", "F99"] = "G23"
     bands: tuple[str, ...] = Field(PAPER_BANDS, min_length=1)
     photometry: PhotometricConfig = PhotometricConfig()
+    astrometry: AstrometricConfig = AstrometricConfig()
     knowledge: KnowledgeConfig = KnowledgeConfig()
+
+    @property
+    def placed(self) -> bool:
+        """Whether stars have a distance, so that brightness and parallax say something."""
+        return self.prior == "galaxy"
 
 
 @dataclass(frozen=True)
@@ -44,15 +53,18 @@ class Stars:
     ----------
     theta : Tensor (N, D)
         True parameters in physical units, in the order of `Simulator.parameters`.
-    amplitude : Tensor (N,)
-        Magnitude that is added to the model's in every band.
+    magnitudes : Tensor (N, B)
+        Apparent, free of noise, in every band of the simulator.
+    population : Tensor (N,) int64
+        Index into `maury.sky.skies.POPULATIONS`.
     run : ObservingRun
         Which bands were measured, with which errors.
     measurements : Measurements
     """
 
     theta: Tensor
-    amplitude: Tensor
+    magnitudes: Tensor
+    population: Tensor
     run: ObservingRun
     measurements: Measurements
 
@@ -60,20 +72,33 @@ class Stars:
 class Simulator:
     """Stars drawn from a prior, reddened, and measured as surveys do.
 
-    Brightness is a free amplitude: the magnitude in the reference band is drawn uniformly between
-    the instrument's brightest and faintest, independently of all parameters.
+    With the priors ``field`` and ``box``, brightness is a free amplitude: the magnitude in the
+    reference band is uniform between the instrument's brightest and faintest, independently of all
+    parameters. With ``galaxy``, stars have a distance and may have a parallax.
     """
 
     def __init__(self, config: SimulatorConfig) -> None:
         self.config = config
         self.instrument = PhotometricInstrument(config.bands, config.photometry)
-        offset = [abs(band(b).pivot - REFERENCE_WAVELENGTH) for b in config.bands]
-        self._reference = offset.index(min(offset))
+        self.astrometer = AstrometricInstrument(config.astrometry)
+        self._reference = reference_column(config.bands)
 
     @cached_property
-    def prior(self) -> Population:
+    def prior(self) -> Population | SurveyedGalaxy:
         """The density that parameters are drawn from."""
+        if self.config.placed:
+            return SurveyedGalaxy(self.config.library)
         return load_population(self.config.prior, self.config.library)
+
+    @cached_property
+    def sky(self) -> Sky:
+        """The supply of stars."""
+        if isinstance(self.prior, SurveyedGalaxy):
+            return PlacedSky(self.prior, self.table)
+        limits = self.config.photometry
+        return ColourSky(
+            self.prior, self.table, brightest=limits.brightest, faintest=limits.faintest
+        )
 
     @cached_property
     def table(self) -> MagnitudeTable:
@@ -83,47 +108,54 @@ class Simulator:
     @property
     def parameters(self) -> tuple[str, ...]:
         """Names of theta's columns."""
-        return tuple(self.prior.parameters)
+        return PARAMETERS if self.config.placed else STAR
 
     @property
     def channels(self) -> tuple[str, ...]:
         """All channels that a simulated star may be measured on."""
-        return (*self.config.bands, *(f"prior_{name}" for name in self.parameters))
+        knowledge = (f"prior_{name}" for name in self.knowable)
+        return (*self.config.bands, *((PARALLAX,) if self.config.placed else ()), *knowledge)
+
+    @property
+    def knowable(self) -> tuple[str, ...]:
+        """Parameters that a user may know from elsewhere."""
+        return tuple(name for name in self.parameters if name in USUAL_SIGMA)
 
     def draw(self, count: int, generator: torch.Generator) -> Stars:
         """Draw ``count`` stars with their measurements."""
-        theta, magnitudes = self._stars_inside_library(count, generator)
-        config = self.config.photometry
-        brightness = torch.rand(count, generator=generator)
-        brightness = config.brightest + (config.faintest - config.brightest) * brightness
-        relative = magnitudes - magnitudes[:, self._reference, None]
-        companion = relative[torch.randperm(count, generator=generator)]
-        run = self.instrument.observing_run(companion + brightness[:, None], generator)
-        true = relative + brightness[:, None]
-        observed = self.instrument.observe(run, true, generator)
-        known, known_sigma = measure_parameters(
-            theta, self.parameters, self.config.knowledge, generator
+        stars = self.sky.draw(count, generator)
+        true, brightness = stars.magnitudes, stars.magnitudes[:, self._reference]
+        # Gaps and errors are those of another star of the same brightness: they say nothing.
+        relative = true - brightness[:, None]
+        companion = relative[torch.randperm(count, generator=generator)] + brightness[:, None]
+        run = self.instrument.observing_run(companion, generator)
+        values = [self.instrument.observe(run, true, generator)]
+        errors = [run.sigma]
+        if self.config.placed:
+            value, error = self._parallax(stars.theta, brightness, generator)
+            values.append(value[:, None])
+            errors.append(error[:, None])
+        columns = [self.parameters.index(name) for name in self.knowable]
+        known, known_error = measure_parameters(
+            stars.theta[:, columns], self.knowable, self.config.knowledge, generator
         )
         return Stars(
-            theta=theta,
-            amplitude=brightness - magnitudes[:, self._reference],
+            theta=stars.theta,
+            magnitudes=true,
+            population=stars.population,
             run=run,
             measurements=Measurements.from_dense(
                 self.channels,
-                torch.cat([observed, known], dim=1),
-                torch.cat([run.sigma, known_sigma], dim=1),
+                torch.cat([*values, known], dim=1),
+                torch.cat([*errors, known_error], dim=1),
             ),
         )
 
-    @torch.no_grad()
-    def _stars_inside_library(
-        self, count: int, generator: torch.Generator
+    def _parallax(
+        self, theta: Tensor, brightness: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Parameters (N, D) and magnitudes (N, B); what the library does not cover is redrawn."""
-        theta = self.prior.sample(count, generator)
-        magnitudes, inside = self.table(theta)
-        while not inside.all():
-            outside = (~inside).nonzero().squeeze(-1)
-            theta[outside] = self.prior.sample(len(outside), generator)
-            magnitudes[outside], inside[outside] = self.table(theta[outside])
-        return theta, magnitudes
+        """Measured parallax, NaN where there is none, and its error (N,), mas."""
+        measured, error = self.astrometer.run(brightness, generator)
+        distance = theta[:, self.parameters.index("distance")]
+        value = self.astrometer.observe(distance, error, generator)
+        return torch.where(measured, value, torch.nan), error

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from maury.instruments.knowledge import KnowledgeConfig
+from maury.instruments.knowledge import RELATIVE, KnowledgeConfig
 from maury.measurements import Measurements
 
 __all__ = ["blunt_knowledge"]
@@ -32,6 +32,11 @@ def blunt_knowledge(measurements: Measurements, config: KnowledgeConfig) -> Meas
             smallest[index] = config.sigma[name.removeprefix(_PREFIX)][0]
     if not smallest.any():
         return measurements
+    relative = torch.tensor(
+        [name.removeprefix(_PREFIX) in RELATIVE for name in measurements.channels],
+        device=measurements.device,
+    )
+    value = torch.where(relative[measurements.channel], measurements.value, 1.0)
     # Padding may bear any channel's number; its error of 1 must stay.
-    floor = smallest[measurements.channel].masked_fill(~measurements.present, 0.0)
+    floor = (smallest[measurements.channel] * value).masked_fill(~measurements.present, 0.0)
     return replace(measurements, sigma=torch.maximum(measurements.sigma, floor))

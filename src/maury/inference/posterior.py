@@ -12,6 +12,7 @@ from maury.device import pick_device
 from maury.errors import MauryError
 from maury.flags import Flag
 from maury.inference.blocks import contexts
+from maury.inference.completion import complete
 from maury.inference.draws import Draws
 from maury.inference.gaia import gaia_counterparts, translate_gaia
 from maury.inference.knowledge import blunt_knowledge
@@ -20,6 +21,7 @@ from maury.measurements import Measurements
 from maury.nets.estimator import Estimator
 from maury.parameters import PARAMETERS
 from maury.simulator import Simulator
+from maury.sky.skies import POPULATIONS
 from maury.training.config import ModelConfig
 from maury.training.folder import load_model
 
@@ -79,7 +81,7 @@ class Posterior:
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """Names of the parameters, in the order of the draws' last axis."""
+        """Names of the parameters that densities are over; draws may hold more that follow."""
         return tuple(p.name for p in self.network.parameters_of_star)
 
     @property
@@ -111,7 +113,8 @@ class Posterior:
         Returns
         -------
         Draws
-            NaN for a star without any usable measurement.
+            NaN for a star without any usable measurement. With a mass among the parameters,
+            radius and luminosity are added.
 
         Raises
         ------
@@ -128,7 +131,7 @@ class Posterior:
         answerable = known.measured.any(dim=1).nonzero().squeeze(-1)
         for rows in answerable.split(STARS_AT_ONCE) if len(answerable) else ():
             values[:, rows] = self._sample_chunk(known[rows].to(self.device), draws, seed).cpu()
-        return Draws(values, self.parameters)
+        return Draws(*complete(values, self.parameters))
 
     @torch.no_grad()
     def log_prob(self, observations: Measurements, theta: Tensor) -> Tensor:
@@ -161,12 +164,29 @@ class Posterior:
         known = self.known(observations)
         result = torch.empty(many.shape[:2])
         for rows in torch.arange(len(known)).split(STARS_AT_ONCE):
-            context = contexts(self.network, known[rows].to(self.device))
+            here = known[rows].to(self.device)
+            context, seen = contexts(self.network, here), self.network.seen(here)
             for first, count in _steps(len(many), DRAWS_AT_ONCE):
                 part = many[first : first + count, rows].to(self.device)
-                result[first : first + count, rows] = self.network.log_prob(part, context).cpu()
+                result[first : first + count, rows] = self.network.log_prob(
+                    part, context, seen
+                ).cpu()
         result = result.masked_fill(~_within_bounds(many, self.parameters), -torch.inf)
         return result if theta.ndim == 3 else result[0]
+
+    @torch.no_grad()
+    def populations(self, observations: Measurements) -> dict[str, Tensor]:
+        """Probability (N,) of each kind of star; empty where the model tells none apart.
+
+        NaN for a star without any usable measurement.
+        """
+        head = self.network.populations
+        if head is None:
+            return {}
+        known = self.known(observations).to(self.device)
+        chances = head(contexts(self.network, known)).softmax(-1).cpu()
+        chances[~known.measured.any(1).cpu()] = torch.nan
+        return dict(zip(POPULATIONS, chances.unbind(-1), strict=True))
 
     def known(self, observations: Measurements) -> Measurements:
         """What the model reads of the observations, in its own vocabulary."""
@@ -185,7 +205,7 @@ class Posterior:
     def flags(self, observations: Measurements, draws: Draws) -> Tensor:
         """Flags (N,) int64, see `maury.flags.Flag`."""
         known = self.known(observations)
-        is_band = torch.tensor([not name.startswith("prior_") for name in self.channels])
+        is_band = self.network.features.is_band.cpu()
         bands = (known.measured & is_band[known.channel]).sum(dim=1)
         needed = min(self.config.simulator.photometry.minimum_bands, int(is_band.sum()))
         flags = torch.zeros(len(known), dtype=torch.int64)
@@ -199,9 +219,12 @@ class Posterior:
 
     def _sample_chunk(self, known: Measurements, draws: int, seed: int) -> Tensor:
         context, keys = contexts(self.network, known), known.hash()
+        seen = self.network.seen(known)
         parts = [
             self.network.draw(
-                keyed_uniform(keys, count, self.network.noise_size, seed=seed, first=first), context
+                keyed_uniform(keys, count, self.network.noise_size, seed=seed, first=first),
+                context,
+                seen,
             )
             for first, count in _steps(draws, DRAWS_AT_ONCE)
         ]

@@ -12,7 +12,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor
 
-__all__ = ["KnowledgeConfig", "measure_parameters"]
+__all__ = ["RELATIVE", "USUAL_SIGMA", "KnowledgeConfig", "measure_parameters"]
 
 
 USUAL_SIGMA: dict[str, tuple[float, float]] = {
@@ -21,8 +21,14 @@ USUAL_SIGMA: dict[str, tuple[float, float]] = {
     "mh": (0.02, 0.6),
     "a_v": (0.01, 1.5),
     "r_v": (0.05, 0.6),
+    "mass": (0.02, 0.5),
+    "log_age": (0.02, 0.6),
+    "distance": (0.01, 0.5),
 }
-"""From the best to the worst error that users have, in the unit of each parameter."""
+"""From the best to the worst error that users have, in the unit of each parameter, or relative."""
+
+RELATIVE = ("mass", "distance")
+"""Parameters whose errors are relative to the value."""
 
 
 class KnowledgeConfig(BaseModel):
@@ -58,6 +64,8 @@ def measure_parameters(
     """Measured values and errors (N, D) of the parameters theta (N, D); NaN where unknown."""
     low, high = (torch.tensor([config.sigma[p][i] for p in parameters]) for i in (0, 1))
     sigma = low * (high / low) ** torch.rand(theta.shape, generator=generator)
+    relative = torch.tensor([p in RELATIVE for p in parameters])
+    sigma = torch.where(relative, sigma * theta, sigma)
     value = theta + sigma * torch.randn(theta.shape, generator=generator)
     informed = torch.rand(len(theta), 1, generator=generator) < config.informed_fraction
     known = torch.rand(theta.shape, generator=generator) < config.parameter_fraction

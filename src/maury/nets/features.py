@@ -1,8 +1,10 @@
 """From measurements to numbers of order one.
 
-A star's brightness is a free amplitude, so magnitudes enter relative to the star's own median,
-after each band's usual colour has been taken off. Adding a constant to all magnitudes of a star
-changes nothing.
+Magnitudes enter relative to the star's own median, after each band's usual colour has been taken
+off: adding a constant to all magnitudes of a star changes nothing. Where brightness is a free
+amplitude that is all. Where stars have a distance, that median enters as one more channel, and a
+parallax p is scaled by it to p 10^(0.2 m), which goes with the star's own luminosity whatever its
+distance and keeps a Gaussian error (Arenou & Luri 1999, ASP Conf. 167, 13).
 """
 
 from __future__ import annotations
@@ -23,6 +25,18 @@ ERROR_SOFTENING = 0.005
 TYPICAL_ERROR = 0.03
 """Photometric error (mag) whose feature is zero."""
 
+LUMINOSITY_SOFTENING = 0.03
+"""Scaled parallax below which its feature is linear, above logarithmic: that of a star of absolute
+magnitude -2.6."""
+
+USUAL_BRIGHTNESS, BRIGHTNESS_RANGE = 13.0, 4.0
+"""Magnitude whose feature is zero, and magnitudes to a unit of it."""
+
+PARALLAX = "parallax"
+
+LOGARITHMIC = {"prior_teff": 100.0, "prior_mass": 0.01, "prior_distance": 0.1}
+"""Channels that enter as logarithms, and the least value that they are taken to have."""
+
 DUST_SOFTENING = 0.1
 """Extinction (mag) below which the feature of a known A_V is linear, above logarithmic."""
 
@@ -34,7 +48,7 @@ class Standardised:
     Parameters
     ----------
     channel : Tensor (N, S) int64
-        Number of the channel in the model's own order.
+        Number of the channel in the model's own order; brightness comes after all of these.
     value, error : Tensor (N, S)
     present : Tensor (N, S) bool
     """
@@ -51,7 +65,8 @@ class Features(nn.Module):
     Parameters
     ----------
     channels : tuple of str
-        SVO band ids and ``prior_<name>`` channels, in the model's order.
+        SVO band ids, ``parallax`` and ``prior_<name>`` channels, in the model's order. With a
+        parallax among them, stars have a distance and brightness counts.
     """
 
     centre: Tensor
@@ -61,7 +76,9 @@ class Features(nn.Module):
     def __init__(self, channels: tuple[str, ...]) -> None:
         super().__init__()
         self.channels = channels
-        is_band = torch.tensor([not name.startswith("prior_") for name in channels])
+        is_band = torch.tensor(
+            [name != PARALLAX and not name.startswith("prior_") for name in channels]
+        )
         self.register_buffer("is_band", is_band, persistent=False)
         self.register_buffer("centre", torch.zeros(len(channels)))
         self.register_buffer("scale", torch.ones(len(channels)))
@@ -75,47 +92,103 @@ class Features(nn.Module):
         MauryError
             If a channel was measured for fewer than two of the stars.
         """
-        known, value, _, _ = self._physical(measurements)
-        band = known.measured & self.is_band[known.channel]
-        value = torch.where(band, value - _median(value, band), value)
-        for index, name in enumerate(self.channels):
-            chosen = value[known.measured & (known.channel == index)]
-            if len(chosen) < 2:
-                raise MauryError(f"channel {name!r} is hardly ever measured: nothing to learn from")
-            self.centre[index] = chosen.median()
-            if not self.is_band[index]:
-                self.scale[index] = chosen.std()
+        known, value, sigma, is_band = self._physical(measurements)
+        band = known.measured & is_band
+        colour = value - _median(value, band)
+        for index in self.is_band.nonzero().squeeze(-1).tolist():
+            self.centre[index] = self._chosen(colour, known, index).median()
+        brightness = self._brightness(known, value)
+        value, _ = self._scaled(known, value, sigma, brightness)
+        for index in (~self.is_band).nonzero().squeeze(-1).tolist():
+            chosen = self._chosen(value, known, index)
+            self.centre[index], self.scale[index] = chosen.median(), chosen.std()
 
     def forward(self, measurements: Measurements) -> Standardised:
         """Numbers of N stars; limits and channels that the model does not know are left out."""
         known, value, sigma, is_band = self._physical(measurements)
         present = known.measured
+        brightness = self._brightness(known, value)
+        value, sigma = self._scaled(known, value, sigma, brightness)
         value = (value - self.centre[known.channel]) / self.scale[known.channel]
-        value = torch.where(is_band, value - _median(value, present & is_band), value)
+        value = torch.where(is_band, value - brightness, value)
         soft = torch.sqrt(sigma**2 + ERROR_SOFTENING**2) / TYPICAL_ERROR
         error = torch.log(torch.where(is_band, soft, sigma / self.scale[known.channel]))
-        return Standardised(
+        features = Standardised(
             channel=known.channel,
             value=value.masked_fill(~present, 0.0),
             error=error.masked_fill(~present, 0.0),
             present=present,
         )
+        if not self.placed:
+            return features
+        bright = (brightness - USUAL_BRIGHTNESS) / BRIGHTNESS_RANGE
+        return _with_slot(features, len(self.channels), bright, (present & is_band).any(1))
+
+    @property
+    def placed(self) -> bool:
+        """Whether stars have a distance, so that brightness counts."""
+        return PARALLAX in self.channels
+
+    @property
+    def count(self) -> int:
+        """How many channels an encoder sees."""
+        return len(self.channels) + self.placed
+
+    def _chosen(self, value: Tensor, known: Measurements, index: int) -> Tensor:
+        """All values on one channel."""
+        chosen = value[known.measured & (known.channel == index)]
+        if len(chosen) < 2:
+            raise MauryError(
+                f"channel {self.channels[index]!r} is hardly ever measured: nothing to learn from"
+            )
+        return chosen
+
+    def _brightness(self, known: Measurements, value: Tensor) -> Tensor:
+        """Median magnitude (N, 1), each band's usual colour taken off; 0 without a band."""
+        band = known.measured & self.is_band[known.channel]
+        return _median(value - self.centre[known.channel], band)
+
+    def _scaled(
+        self, known: Measurements, value: Tensor, sigma: Tensor, brightness: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Make of parallaxes what does not change with distance, asinh of it, and its error."""
+        if not self.placed:
+            return value, sigma
+        here = known.channel == self.channels.index(PARALLAX)
+        unit = 0.1 * 10 ** (0.2 * (brightness - 10.0).clamp(-15, 20)) / LUMINOSITY_SOFTENING
+        scaled = value * unit
+        error = sigma * unit / torch.sqrt(1 + scaled**2)
+        return torch.where(here, torch.asinh(scaled), value), torch.where(here, error, sigma)
 
     def _physical(self, measurements: Measurements) -> tuple[Measurements, Tensor, Tensor, Tensor]:
-        """Restrict to known channels; known temperatures enter as logarithms, dust as asinh."""
+        """Restrict to known channels; what spans decades enters as logarithm, dust as asinh."""
         known = measurements.select(self.channels)[0].compact()
         value, sigma = known.value, known.sigma
         for index, name in enumerate(self.channels):
             here = known.channel == index
-            if name == "prior_teff":
-                sigma = torch.where(here, sigma / value.clamp(min=100.0), sigma)
-                value = torch.where(here, torch.log(value.clamp(min=100.0)), value)
+            if name in LOGARITHMIC:
+                positive = value.clamp(min=LOGARITHMIC[name])
+                sigma = torch.where(here, sigma / positive, sigma)
+                value = torch.where(here, torch.log(positive), value)
             elif name == "prior_a_v":
                 unit = value / DUST_SOFTENING
                 slope = DUST_SOFTENING * torch.sqrt(1 + unit**2)
                 sigma = torch.where(here, sigma / slope, sigma)
                 value = torch.where(here, torch.asinh(unit), value)
         return known, value, sigma, self.is_band[known.channel]
+
+
+def _with_slot(
+    features: Standardised, channel: int, value: Tensor, present: Tensor
+) -> Standardised:
+    """One more slot at the end: value (N, 1), without error."""
+    present = present[:, None]
+    return Standardised(
+        channel=torch.cat([features.channel, torch.full_like(value, channel).long()], 1),
+        value=torch.cat([features.value, value.masked_fill(~present, 0.0)], 1),
+        error=torch.cat([features.error, torch.zeros_like(value)], 1),
+        present=torch.cat([features.present, present], 1),
+    )
 
 
 def _median(value: Tensor, chosen: Tensor) -> Tensor:

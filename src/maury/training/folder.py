@@ -13,9 +13,10 @@ from safetensors.torch import save_file
 
 from maury.errors import MauryError
 from maury.nets.estimator import Estimator
-from maury.parameters import PARAMETERS
+from maury.simulator import Simulator
 from maury.training.checkpoint import Progress
 from maury.training.config import ModelConfig, read_config, write_config
+from maury.training.network import build_network
 
 __all__ = ["FORMAT_VERSION", "load_model", "save_model", "write_weights"]
 
@@ -78,10 +79,10 @@ def load_model(folder: Path) -> tuple[ModelConfig, Estimator]:
     parameters, channels = (
         tuple(json.loads(metadata.get(key, "[]"))) for key in ("parameters", "channels")
     )
-    expected = (*config.simulator.bands, *(f"prior_{name}" for name in parameters))
-    if not set(parameters) <= PARAMETERS.keys() or channels != expected:
+    simulator = Simulator(config.simulator)
+    if (parameters, channels) != (simulator.parameters, simulator.channels):
         raise MauryError(f"{path}: the weights' parameters or channels are not those of {CONFIG}")
-    network = Estimator(parameters, channels, config.network)
+    network = build_network(config, simulator)
     try:
         network.load_state_dict({key: value.float() for key, value in state.items()})
     except RuntimeError as error:

@@ -18,12 +18,12 @@ from torch import Tensor
 from maury.device import pick_device
 from maury.errors import MauryError
 from maury.measurements import Measurements
-from maury.nets.estimator import Estimator
 from maury.simulator import Simulator
 from maury.training import checkpoint
 from maury.training.average import MovingAverage
 from maury.training.config import ModelConfig
 from maury.training.folder import save_model
+from maury.training.network import build_network
 from maury.training.schedule import learning_rate
 
 __all__ = ["Training", "train"]
@@ -85,6 +85,7 @@ def train(
 class _Batch:
     theta: Tensor
     measurements: Measurements
+    population: Tensor
 
 
 class Training:
@@ -98,7 +99,7 @@ class Training:
         self.device = pick_device(device)
         self.simulator = Simulator(config.simulator)
         torch.manual_seed(self.schedule.seed)
-        self.network = Estimator(self.simulator.parameters, self.simulator.channels, config.network)
+        self.network = build_network(config, self.simulator)
         first = self._batch("scales", 0, SCALE_STARS)
         self.network.fit_scales(first.theta, first.measurements)
         self.network.to(self.device)
@@ -167,7 +168,7 @@ class Training:
                 total=self.schedule.steps,
             )
         self.network.train()
-        loss = self.network.loss(batch.theta, batch.measurements)
+        loss = self.network.loss(batch.theta, batch.measurements, batch.population)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(
@@ -185,7 +186,7 @@ class Training:
         stars = self.schedule.validation_stars
         chunk = min(stars, 2048)
         losses = [
-            self.average.module.loss(batch.theta, batch.measurements).item()
+            self.average.module.loss(batch.theta, batch.measurements, batch.population).item()
             for batch in self._batches("held out", stars // chunk, chunk)
         ]
         loss = sum(losses) / len(losses)
@@ -217,7 +218,11 @@ class Training:
     def _batch(self, purpose: str, number: int, stars: int) -> _Batch:
         generator = torch.Generator().manual_seed(_seed(self.schedule.seed, purpose, number))
         drawn = self.simulator.draw(stars, generator)
-        return _Batch(drawn.theta.to(self.device), drawn.measurements.to(self.device))
+        return _Batch(
+            drawn.theta.to(self.device),
+            drawn.measurements.to(self.device),
+            drawn.population.to(self.device),
+        )
 
     def _batches(self, purpose: str, count: int, stars: int) -> Iterator[_Batch]:
         return (self._batch(purpose, number, stars) for number in range(count))

@@ -1,0 +1,31 @@
+"""Radius and luminosity of a star whose temperature, gravity and mass are known: exactly."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from maury.nets.distance import SUN_LOGG
+
+__all__ = ["COMPLETED", "complete"]
+
+COMPLETED = ("radius", "log_lum")
+"""Parameters that follow from the others."""
+
+SUN_TEFF = 5772.0
+"""Nominal, K (IAU 2015 resolution B3)."""
+
+
+def complete(values: Tensor, parameters: tuple[str, ...]) -> tuple[Tensor, tuple[str, ...]]:
+    """Add `COMPLETED` to parameters (..., D), where there is a mass to complete them from.
+
+    g = G M / R^2, with the initial mass for the present one: a giant's log g and radius are off
+    by its mass loss, 0.02 dex on the red clump. L = 4 pi R^2 sigma Teff^4, in solar units.
+    """
+    if "mass" not in parameters:
+        return values, parameters
+    teff, logg, mass = (values[..., parameters.index(n)] for n in ("teff", "logg", "mass"))
+    log_radius = 0.5 * (torch.log10(mass) + SUN_LOGG - logg)
+    log_lum = 2 * log_radius + 4 * torch.log10(teff / SUN_TEFF)
+    added = torch.stack([10**log_radius, log_lum], dim=-1)
+    return torch.cat([values, added], dim=-1), (*parameters, *COMPLETED)

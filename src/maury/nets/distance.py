@@ -1,0 +1,140 @@
+"""Distance as what is left of it once a star's brightness is accounted for.
+
+Given all else - temperature, gravity, metallicity, dust, mass - the magnitudes fix a star's
+distance modulus to about a hundredth, while the modulus itself spans twenty. Flows therefore learn
+
+    (5 log10 d - expected) / width,
+
+with ``expected`` the weighted mean over the measured bands of magnitude less the model's, and
+``width`` its error. That is a number of order one that hardly depends on the rest; and each draw's
+distance fits its own temperature, dust and radius. A companion of mass ratio q is taken to add the
+light q^4 of a dwarf's; what that misses, discs, and bands that are wrong leave a residual for the
+flow to learn. A bijection for given measurements, so densities stay exact.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from maury.measurements import Measurements
+from maury.sky.bands import band
+from maury.sky.magnitude_table import MagnitudeTable
+
+__all__ = ["DistanceScale", "Seen"]
+
+MODEL_ERROR = 0.03
+"""Magnitude that is added in quadrature to each band's error and floor."""
+
+OUTLYING = 3.0
+"""Bands farther from the mean than this many errors lose their weight, in a second pass."""
+
+REDDEST = 25_000.0
+"""Bands of longer pivot wavelength (Angstrom) may show a disc: they count only without others."""
+
+BLUEST = 4000.0
+"""Bands of shorter pivot wavelength say more of dust and metals than of brightness: the same."""
+
+UNSEEN = 15.0, 5.0
+"""Expected modulus and its width for a star without any band."""
+
+DWARF_LOGG = 3.7
+"""Log g at which companions begin to count: a giant outshines its dwarf."""
+
+SUN_LOGG = 4.4380
+"""Of the nominal solar mass parameter and radius (IAU 2015 resolution B3)."""
+
+_TO_MODULUS = 5.0 / math.log(10.0)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Magnitudes of N stars in B bands and their weights (inverse variances); 0 where absent."""
+
+    magnitude: Tensor
+    weight: Tensor
+
+    def __getitem__(self, rows: Tensor | slice) -> Seen:
+        return Seen(self.magnitude[rows], self.weight[rows])
+
+
+class DistanceScale:
+    """The change of coordinate between distance (pc) and its residual.
+
+    Parameters
+    ----------
+    table : MagnitudeTable
+        Of the model's bands.
+    parameters : tuple of str
+        Names of theta's columns; teff, logg, mh, a_v, r_v are first, mass and q are among the rest.
+    channels : tuple of str
+        The model's; the table's bands are first.
+    """
+
+    def __init__(
+        self, table: MagnitudeTable, parameters: tuple[str, ...], channels: tuple[str, ...]
+    ) -> None:
+        self._table = table
+        self._mass, self._ratio = parameters.index("mass"), parameters.index("q")
+        self.column = parameters.index("distance")
+        self._channels = channels
+        curves = [band(name) for name in table.bands]
+        self._floor = torch.tensor([curve.floor for curve in curves])
+        self._usual = torch.tensor([BLUEST < curve.pivot < REDDEST for curve in curves])
+
+    def seen(self, measurements: Measurements) -> Seen:
+        """The measured bands of N stars, side by side."""
+        known = measurements.select(self._channels)[0]
+        bands = len(self._floor)
+        here = known.measured & (known.channel < bands)
+        row = torch.arange(len(known), device=known.device)[:, None].expand_as(here)[here]
+        place = (row, known.channel[here])
+        device = known.device
+        floor = self._floor.to(device)
+        magnitude = torch.zeros(len(known), bands, device=device)
+        magnitude = magnitude.index_put(place, known.value[here])
+        variance = known.sigma[here] ** 2 + floor[place[1]] ** 2 + MODEL_ERROR**2
+        weight = torch.zeros_like(magnitude).index_put(place, 1 / variance)
+        usual = weight * self._usual.to(device)
+        return Seen(magnitude, torch.where(usual.sum(1, keepdim=True) > 0, usual, weight))
+
+    def expected(self, theta: Tensor, seen: Seen) -> tuple[Tensor, Tensor]:
+        """Expected distance modulus and its width (..., N), at theta (..., N, D)."""
+        flat = theta.reshape(-1, theta.shape[-1])
+        table = self._table.to(flat.device)
+        model = table(flat[:, :5])[0].reshape(*theta.shape[:-1], -1)
+        dwarf = torch.sigmoid((theta[..., 1] - DWARF_LOGG) / 0.1)
+        companion = 2.5 * torch.log10(1 + dwarf * theta[..., self._ratio] ** 4)
+        log_radius = 0.5 * (torch.log10(theta[..., self._mass]) + SUN_LOGG - theta[..., 1])
+        # Outside the library the model knows nothing: such draws get the mean of their bands.
+        residual = torch.nan_to_num(seen.magnitude - model) * (seen.weight > 0)
+        mean, precision = _mean(residual, seen.weight)
+        miss = (residual - mean[..., None]) ** 2 * seen.weight
+        mean, _ = _mean(residual, seen.weight / (1 + miss / OUTLYING**2))
+        blind = precision == 0
+        width = torch.where(blind, UNSEEN[1], precision.clamp(min=1e-6).rsqrt())
+        return torch.where(blind, UNSEEN[0], mean + companion + 5 * log_radius), width
+
+    def to_real(self, theta: Tensor, seen: Seen) -> Tensor:
+        """The residual (..., N) of the distance in theta (..., N, D)."""
+        expected, width = self.expected(theta, seen)
+        return (_TO_MODULUS * torch.log(theta[..., self.column] / 10) - expected) / width
+
+    def log_abs_det(self, theta: Tensor, seen: Seen) -> Tensor:
+        """Log of the derivative (..., N) of the residual by distance in pc."""
+        _, width = self.expected(theta, seen)
+        return math.log(_TO_MODULUS) - torch.log(theta[..., self.column] * width)
+
+    def to_physical(self, theta: Tensor, residual: Tensor, seen: Seen) -> Tensor:
+        """Distance (..., N) in pc; theta's own column of distance is not read."""
+        expected, width = self.expected(theta, seen)
+        return 10 * torch.exp((expected + width * residual) / _TO_MODULUS)
+
+
+def _mean(value: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Weighted mean over the last axis (0 without weight), and the sum of the weights."""
+    total = weight.expand_as(value).sum(-1)
+    return (value * weight).sum(-1) / total.clamp(min=1e-6), total
