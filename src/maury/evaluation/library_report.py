@@ -73,13 +73,14 @@ def rich_medians(comparison: LibraryComparison) -> list[RichTable]:
         if not len(used):
             continue
         title = f"{' minus '.join(comparison.names)}, [Fe/H] {mh[0]:g} to {mh[1]:g}: median, mag"
-        table = RichTable(title=title, box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+        table = RichTable(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
         table.add_column("Teff, 1000 K", no_wrap=True)
         for j in used:
             ends = f"{TEFF_RANGES[j] / 1000:g}-{TEFF_RANGES[j + 1] / 1000:g}"
-            table.add_column(ends, justify="right", no_wrap=True)
+            table.add_column(ends, justify="right", no_wrap=True, min_width=7)
         for i in _by_wavelength(comparison):
-            table.add_row(comparison.bands[i], *(f"{medians[i, j]:+.3f}" for j in used))
+            short = comparison.bands[i].partition("/")[2]
+            table.add_row(short, *(f"{medians[i, j]:+.3f}" for j in used))
         table.add_section()
         table.add_row("stars", *(f"{counts[j]:,}" for j in used))
         tables.append(table)

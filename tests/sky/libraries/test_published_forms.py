@@ -168,7 +168,7 @@ def write_basel(root: Path) -> NDArray:
             [(t, g) for t in TEFF for g in LOGG] + [(5000.0, 0.28)], start=1
         ):
             flam = flux(10.0 * nanometres, teff, mh)
-            moment = flam * nanometres**2 / (0.4 * 2.997925e17)
+            moment = 10.0 * flam * nanometres**2 / 2.99792458e17 / (4.0 * np.pi)
             text += f"{number:6d}{teff:6.0f}{logg:6.2f}{mh:6.2f}  2.00  1.25\n"
             block = rows(np.maximum(moment, 1e-120), "%11.4E", 7)
             # As Fortran writes it: no E before an exponent of three digits.

@@ -3,9 +3,9 @@
 One text file a metallicity, `wlbc99_m05.cor` in version 3.1, `lcbm05.cor` in 2.2 (".cor" holds
 fluxes corrected to observed colours, ".ori" those as computed): 1221 wavelengths in nm (8F10.1),
 then for each model a line with its number, Teff, log g, [M/H], microturbulence and mixing length
-(2I6, 4F6.2), and 1221 fluxes (7E11.4): H_nu in erg/s/cm2/Hz, of which
-F_lambda = 0.4 H_nu c / lambda^2 in erg/s/cm2/Angstrom with c = 2.997925e17 nm/s and lambda in nm
-(ReadMe of VizieR J/A+AS/125/229).
+(2I6, 4F6.2), and 1221 flux moments H_nu (7E11.4) in erg/s/cm2/Hz (ReadMe of VizieR
+J/A+AS/125/229). A surface flux is 4 pi H. (The ReadMe's own F_lambda = 0.4 H_nu c / lambda^2, with
+lambda in nm, leaves pi out: its Sun, `lcbsun.ori`, then has 0.318 sigma Teff^4.)
 """
 
 import gzip
@@ -23,7 +23,7 @@ __all__ = ["read_basel", "read_basel_file"]
 
 POINTS = 1221
 _HEADER = 6
-_LIGHT = 2.997925e17  # nm/s, as the library's authors give it
+_LIGHT = 2.99792458e17  # nm/s
 _NAME = re.compile(r"(?:wlbc99_|lcb)([mp]\d\d)\.cor(?:\.gz)?")
 # Fortran leaves the E out where an exponent takes three digits.
 _LONG_EXPONENT = re.compile(rb"(\d)([+-]\d{3})")
@@ -94,5 +94,6 @@ def read_basel_file(
         )
     nanometres = values[:POINTS]
     blocks = values[POINTS:].reshape(count, POINTS + _HEADER)
-    flam = 0.4 * blocks[:, _HEADER:] * _LIGHT / nanometres**2
+    # Per nanometre to per Angstrom: a tenth.
+    flam = 0.4 * np.pi * blocks[:, _HEADER:] * _LIGHT / nanometres**2
     return 10.0 * nanometres, blocks[:, 1:4], flam
