@@ -10,6 +10,7 @@ two tabulated amplitudes agree within 1%.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -19,7 +20,14 @@ from torch import Tensor
 from maury.errors import MauryError
 from maury.sky.populations.densities import float32_bounds, uniform
 
-__all__ = ["Chabrier", "InitialMassFunction", "Kroupa", "MassFunction", "initial_mass_function"]
+__all__ = [
+    "BrokenPowerLaw",
+    "Chabrier",
+    "InitialMassFunction",
+    "Kroupa",
+    "MassFunction",
+    "initial_mass_function",
+]
 
 _LN10 = math.log(10.0)
 
@@ -176,6 +184,38 @@ class InitialMassFunction:
             if start < stop:
                 total += getattr(piece, what)(start, stop)
         return total / self._number
+
+
+class BrokenPowerLaw(InitialMassFunction):
+    """``dN/dm ~ m**-slope`` with a slope for each range of masses, continuous between them.
+
+    Parameters
+    ----------
+    slopes : sequence of float
+        None of them 1 or 2 exactly.
+    breaks : sequence of float
+        Masses at which the slope changes, Msun, ascending: one fewer than slopes.
+    lower, upper : float
+        Range of masses, Msun.
+    """
+
+    def __init__(
+        self,
+        slopes: Sequence[float],
+        breaks: Sequence[float],
+        lower: float = 0.08,
+        upper: float = 150.0,
+    ) -> None:
+        edges = [0.0, *breaks, math.inf]
+        height = 1.0
+        segments: list[_Segment] = []
+        for slope, low, high, following in zip(
+            slopes, edges[:-1], edges[1:], [*slopes[1:], 0.0], strict=True
+        ):
+            segments.append(_PowerLaw(low, high, height, slope))
+            if math.isfinite(high):
+                height *= high ** (following - slope)
+        super().__init__(segments, lower, upper)
 
 
 class Kroupa(InitialMassFunction):

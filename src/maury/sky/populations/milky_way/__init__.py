@@ -14,6 +14,9 @@ from maury.sky.populations.milky_way.dust_map import (
     known_map,
 )
 from maury.sky.populations.milky_way.geometry import Footprint, Sun
+from maury.sky.populations.milky_way.limit import Limit
+from maury.sky.populations.milky_way.population import MilkyWay, View
+from maury.sky.populations.milky_way.star_counts import StarCounts, star_counts
 
 __all__ = [
     "BLAND_HAWTHORN_2016",
@@ -23,8 +26,13 @@ __all__ = [
     "DustMap",
     "Footprint",
     "Galaxy",
+    "Limit",
     "MapOnSky",
     "MapWithDistance",
+    "MilkyWay",
+    "StarCounts",
     "Sun",
+    "View",
     "known_map",
+    "star_counts",
 ]

@@ -1,9 +1,10 @@
 """The published tables: what the Galaxy is made of.
 
 `ROBIN_2003` is the model of Robin et al. 2003, A&A 409, 523 (with its erratum, A&A 416, 157):
-local densities and axis ratios from table 2, density laws from table 3, ages, metallicities and
-their gradients from table 1, velocities from table 4; Galaxia (Sharma et al. 2011, ApJ 730, 3,
-tables 1 and 2) carries the same laws. Stars of one burst (thick disc, halo, bulge) are given ages
+local densities and axis ratios from table 2, density laws from table 3, ages, metallicities, their
+gradients and the mass functions from table 1 (that of the bulge, published above 0.7 Msun, is
+continued below), velocities from table 4; Galaxia (Sharma et al. 2011, ApJ 730, 3, tables 1 and 2)
+carries the same laws. Stars of one burst (thick disc, halo, bulge) are given ages
 within the last Gyr before the published one, because a density in age needs a width.
 
 `BLAND_HAWTHORN_2016` has three components only, exponential discs and a halo, with the lengths and
@@ -57,6 +58,9 @@ class Component:
     mh_gradient : float
         Of the mean with galactocentric radius, dex/kpc.
     velocity : VelocityEllipsoid
+    slopes, breaks : tuple of float
+        Of the initial mass function of primaries, ``dN/dm ~ m**-slope``, and the masses (Msun)
+        where the slope changes. By default those of Kroupa 2001, MNRAS 322, 231.
     """
 
     name: str
@@ -69,6 +73,8 @@ class Component:
     mh_sigma: float
     mh_gradient: float = 0.0
     velocity: VelocityEllipsoid
+    slopes: tuple[float, ...] = (1.3, 2.3)
+    breaks: tuple[float, ...] = (0.5,)
 
     def __call__(self, place: Tensor, sun: Sun) -> Tensor:
         """Density (...,) at galactocentric places (..., 3), pc, in the published unit per pc3."""
@@ -79,8 +85,8 @@ class Component:
         return self.density * self.shape.ceiling(boxes, sun) / self._unit(sun)
 
     def mean_mh(self, place: Tensor, sun: Sun) -> Tensor:
-        """Mean [Fe/H] (...,) at places (..., 3)."""
-        radius = torch.hypot(place[..., 0], place[..., 1])
+        """Mean [Fe/H] (...,) at places (..., 3); the gradient ends at twice the Sun's radius."""
+        radius = torch.hypot(place[..., 0], place[..., 1]).clamp(max=2 * sun.radius)
         return self.mh + self.mh_gradient * (radius - sun.radius) / 1000.0
 
     def _unit(self, sun: Sun) -> float:
@@ -133,6 +139,8 @@ def _thin_disc() -> tuple[Component, ...]:
             mh_sigma=sigma,
             mh_gradient=-0.07,
             velocity=VelocityEllipsoid(velocity, drift, -0.2),
+            slopes=(1.6, 3.0),
+            breaks=(1.0,),
         )
         for ages, density, ratio, mh, sigma, velocity, drift in _THIN
         for young in (ages[1] <= 0.15,)
@@ -151,6 +159,8 @@ ROBIN_2003 = Galaxy(
             mh=-0.78,
             mh_sigma=0.30,
             velocity=_THICK_VELOCITY,
+            slopes=(0.5,),
+            breaks=(),
         ),
         Component(
             name="halo",
@@ -160,6 +170,8 @@ ROBIN_2003 = Galaxy(
             mh=-1.78,
             mh_sigma=0.50,
             velocity=_HALO_VELOCITY,
+            slopes=(0.5,),
+            breaks=(),
         ),
         Component(
             name="bulge",
@@ -171,6 +183,8 @@ ROBIN_2003 = Galaxy(
             mh=0.0,
             mh_sigma=0.40,
             velocity=VelocityEllipsoid((113.0, 115.0, 100.0), 79.0),
+            slopes=(2.35,),
+            breaks=(),
         ),
     ),
     sun=Sun(radius=8500.0, height=15.0),

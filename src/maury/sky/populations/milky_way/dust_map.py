@@ -23,7 +23,7 @@ from maury.sky.populations.milky_way.geometry import Boxes, Sun
 __all__ = ["DustDisc", "DustMap", "MapOnSky", "MapWithDistance", "known_map"]
 
 _LEAST = 25.0  # scale heights or lengths beyond which no dust is left (exp(-25) = 1e-11)
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
 
 
 @runtime_checkable
@@ -87,12 +87,20 @@ class DustDisc:
         return total
 
     def _piece(self, lon: Tensor, lat: Tensor, begin: Tensor, end: Tensor) -> Tensor:
-        half = (end - begin) / 2
-        nodes = torch.from_numpy(_NODES).to(half)
-        weights = torch.from_numpy(_WEIGHTS).to(half)
-        along = (begin + half)[:, None] + half[:, None] * nodes
-        place = self.sun.galactocentric(lon[:, None], lat[:, None], along)
-        return half * (self.density(place) @ weights)
+        """A_V between two distances, most of which may be the same."""
+        total = torch.zeros_like(begin)
+        some = torch.nonzero(end > begin).squeeze(1)
+        half = (end - begin)[some] / 2
+        nodes, weights = (torch.from_numpy(array).to(half) for array in (_NODES, _WEIGHTS))
+        along = (begin[some] + half)[:, None] + half[:, None] * nodes
+        rise, flat = (f(torch.deg2rad(lat[some]))[:, None] for f in (torch.sin, torch.cos))
+        toward = self.sun.radius * torch.cos(torch.deg2rad(lon[some]))[:, None]
+        in_plane = along * flat
+        squared = in_plane**2 - 2 * in_plane * toward + self.sun.radius**2
+        height = (along * rise + self.sun.height).abs()
+        dust = self._density(squared.clamp(min=0).sqrt(), height)
+        total[some] = half * (dust @ weights)
+        return total
 
     def _density(self, radius: Tensor, height: Tensor) -> Tensor:
         exponent = (self.sun.radius - radius) / self.length - height / self.height
