@@ -125,6 +125,7 @@ def test_errors_from_flux_ratios() -> None:
             "phot_g_mean_flux_over_error": [100.0, 0.0, np.nan],
             "parallax": [-2.0, 3.0, 1.0],
             "parallax_over_error": [-10.0, 30.0, 5.0],
+            "parallax_zero_point": 0.0,
         }
     )
     cells = dense_from_table(frame)
@@ -191,6 +192,7 @@ def test_every_kind_of_table_says_the_same() -> None:
 
 def test_units_are_converted_or_refused() -> None:
     table = Table({"parallax": Column([0.001], unit="arcsec"), "parallax_err": [0.1]})
+    table["parallax_zero_point"] = 0.0
     table["gaia_g"] = Column([12.0], unit="mag(AB)")
     table["gaia_g_err"] = Column([20.0], unit="mmag")
     obs = Measurements.from_table(table)

@@ -9,7 +9,8 @@ Rules for a measurement, in this order:
   "do not use" (2MASS ``j_msigcom``, AllWISE ``w1sigmpro``);
 - an error that is zero, negative, not finite or too large (above 0.5 mag) is unusable: the value
   is left out and the row is marked as rejected;
-- where the table has no error column for a band at all, `DEFAULT_ERROR` is assumed, with a note.
+- where the table has no error column for a band at all, `DEFAULT_ERROR` is assumed, with a note;
+- a parallax loses its zero point, whose uncertainty widens the error (`maury.parallaxes`).
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ import pandas as pd
 from astropy import units
 from numpy.typing import NDArray
 
-from maury.column_names import GAIA_DR2
-from maury.columns import PRIOR, ColumnPair, channel_unit, recognise
+from maury.column_names import GAIA_DR2, PARALLAX_AIDS
+from maury.columns import PRIOR, ColumnPair, Recognition, channel_unit, recognise
 from maury.errors import MauryError
+from maury.parallaxes import without_zero_point
 from maury.parameters import PARAMETERS
 
 __all__ = ["DEFAULT_ERROR", "DenseCells", "column_names", "dense_from_table"]
@@ -101,6 +103,7 @@ def dense_from_table(
     channels: list[str] = []
     values, sigmas, limits = [], [], []
     rejected = np.zeros(stars, dtype=bool)
+    magnitudes: dict[str, NDArray[np.float64]] = {}
     without_error: list[str] = []
     all_missing: list[str] = []
 
@@ -111,6 +114,8 @@ def dense_from_table(
             without_error.append(pair.value)
         value, sigma, limit, bad, errorless = _clean(table, channel, pair)
         rejected |= bad
+        if channel.startswith("GAIA/"):
+            magnitudes[channel] = value
         if errorless:
             all_missing.append(pair.value)
         split = [(channel, np.ones(stars, dtype=bool))]
@@ -123,6 +128,13 @@ def dense_from_table(
             limits.append(np.where(rows, limit, ""))
 
     notes = list(found.notes)
+    if "parallax" in channels:
+        place = channels.index("parallax")
+        aids, notes_on_aids = _parallax_aids(table, found)
+        values[place], sigmas[place], more = without_zero_point(
+            values[place], sigmas[place], dr2=old, magnitudes=magnitudes, aids=aids
+        )
+        notes += [*notes_on_aids, *more]
     if without_error:
         notes.append(
             f"no error column for {', '.join(without_error)}: {DEFAULT_ERROR} mag is assumed"
@@ -143,6 +155,19 @@ def dense_from_table(
         rejected=rejected,
         notes=tuple(notes),
     )
+
+
+def _parallax_aids(
+    table: Any, found: Recognition
+) -> tuple[dict[str, NDArray[np.float64]], list[str]]:
+    """What the table says of zero points; a column of another kind is left out with a note."""
+    aids, notes = {}, []
+    for aid, name in found.aids.items():
+        try:
+            aids[aid] = _numbers(table, name, unit=PARALLAX_AIDS[aid][1])[0]
+        except MauryError as problem:
+            notes.append(f"not used for the zero point of parallaxes: {problem}")
+    return aids, notes
 
 
 def _clean(

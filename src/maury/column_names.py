@@ -12,7 +12,14 @@ magnitudes that nobody observed (the TESS magnitude of the TIC is computed from 
 
 from __future__ import annotations
 
-__all__ = ["AMBIGUOUS", "COLUMN_NAMES", "ERROR_PATTERNS", "GAIA_DR2", "OVER_ERROR"]
+__all__ = [
+    "AMBIGUOUS",
+    "COLUMN_NAMES",
+    "ERROR_PATTERNS",
+    "GAIA_DR2",
+    "OVER_ERROR",
+    "PARALLAX_AIDS",
+]
 
 #: How an error column is called, given the value's name.
 ERROR_PATTERNS: tuple[str, ...] = (
@@ -40,6 +47,18 @@ GAIA_DR2: dict[str, str] = {
     "GAIA/GAIA3.G": "GAIA/GAIA2r.G",
     "GAIA/GAIA3.Gbp": "GAIA/GAIA2r.Gbp",
     "GAIA/GAIA3.Grp": "GAIA/GAIA2r.Grp",
+}
+
+#: Columns that are no measurements but say what a parallax's zero point is: names and unit.
+PARALLAX_AIDS: dict[str, tuple[tuple[str, ...], str | None]] = {
+    "zero_point": (("parallax_zero_point",), "mas"),
+    "ra": (("ra", "RA_ICRS", "RAJ2000"), "deg"),
+    "dec": (("dec", "DE_ICRS", "DEJ2000"), "deg"),
+    "ecl_lat": (("ecl_lat", "ELAT"), "deg"),
+    "bp_rp": (("bp_rp", "BP-RP"), "mag"),
+    "nu_eff": (("nu_eff_used_in_astrometry", "nueff"), "1/um"),
+    "pseudocolour": (("pseudocolour", "pscol"), "1/um"),
+    "solution": (("astrometric_params_solved", "Solved"), None),
 }
 
 Name = str | tuple[str, str]

@@ -14,7 +14,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from maury.column_names import AMBIGUOUS, COLUMN_NAMES, ERROR_PATTERNS, GAIA_DR2, OVER_ERROR
+from maury.column_names import (
+    AMBIGUOUS,
+    COLUMN_NAMES,
+    ERROR_PATTERNS,
+    GAIA_DR2,
+    OVER_ERROR,
+    PARALLAX_AIDS,
+)
 from maury.errors import MauryError
 from maury.parameters import PARAMETERS
 
@@ -71,19 +78,23 @@ class Recognition:
         Channel to its columns, in the order of the table.
     release : str or None
         The column that says which Gaia release a row's photometry is from.
+    aids : dict
+        What helps to correct a parallax (`maury.column_names.PARALLAX_AIDS`) to its column; empty
+        where there is no parallax.
     notes : tuple of str
         What the user should hear once.
     """
 
     pairs: dict[str, ColumnPair]
     release: str | None
+    aids: dict[str, str]
     notes: tuple[str, ...]
 
     @property
     def columns(self) -> frozenset[str]:
-        """Names of all columns that hold measurements, their errors or limits."""
-        found = (name for p in self.pairs.values() for name in (p.value, p.error, p.limit))
-        return frozenset(name for name in found if name is not None)
+        """Names of all columns that hold measurements, their errors, limits or zero points."""
+        found = [name for p in self.pairs.values() for name in (p.value, p.error, p.limit)]
+        return frozenset(n for n in [*found, self.aids.get("zero_point")] if n is not None)
 
 
 def channel_unit(channel: str) -> str:
@@ -156,7 +167,8 @@ def recognise(
                 "outside knowledge has no weight without one"
             )
     release = next((name for name in names if name.lower() == RELEASE), None)
-    return Recognition(pairs=pairs, release=release, notes=tuple(notes))
+    aids = _parallax_aids(names) if "parallax" in pairs else {}
+    return Recognition(pairs=pairs, release=release, aids=aids, notes=tuple(notes))
 
 
 def read_mapping(path: str | Path) -> dict[str, ColumnPair]:
@@ -229,6 +241,12 @@ def _mapped(
     return pairs
 
 
+def _parallax_aids(names: Sequence[str]) -> dict[str, str]:
+    finder = _Finder(names)
+    found = {aid: finder.first(known) for aid, (known, _) in PARALLAX_AIDS.items()}
+    return {aid: name for aid, name in found.items() if name is not None}
+
+
 def _value_names(channel: str) -> Iterable[str]:
     return (name if isinstance(name, str) else name[0] for name in COLUMN_NAMES[channel])
 
@@ -285,7 +303,7 @@ class _Finder:
         return ColumnPair(
             value=value,
             error=error,
-            limit=self._first([f"{value}_limit", f"l_{value}"]),
+            limit=self.first([f"{value}_limit", f"l_{value}"]),
             ratio=ratio,
             by_release=by_release,
         )
@@ -293,7 +311,7 @@ class _Finder:
     def _error(self, value: str) -> tuple[str | None, bool]:
         # Of an archive's own names the first that is there; each pattern is a claim by itself.
         wanted = [_ERRORS.get(value.lower(), []), *([p.format(value)] for p in ERROR_PATTERNS)]
-        found = list(dict.fromkeys(n for w in wanted if (n := self._first(w)) is not None))
+        found = list(dict.fromkeys(n for w in wanted if (n := self.first(w)) is not None))
         if len(found) > 1:
             raise MauryError(
                 f"columns {found[0]!r} and {found[1]!r} both look like the error of {value!r}: "
@@ -301,10 +319,11 @@ class _Finder:
             )
         if found:
             return found[0], False
-        ratio = self._first([OVER_ERROR.get(value.lower(), "")])
+        ratio = self.first([OVER_ERROR.get(value.lower(), "")])
         return ratio, ratio is not None
 
-    def _first(self, wanted: Sequence[str]) -> str | None:
+    def first(self, wanted: Sequence[str]) -> str | None:
+        """The first of these names that is there, as the table spells it."""
         for name in wanted:
             if name in self._exact:
                 return name

@@ -53,7 +53,7 @@ class Measurements:
     ----------
     channels : tuple of str
         The vocabulary of this object: SVO ids of bands (magnitudes in the band's own system),
-        ``"parallax"`` (mas), and ``"prior_<parameter>"`` for outside knowledge.
+        ``"parallax"`` (mas, without zero point), and ``"prior_<parameter>"`` for outside knowledge.
     channel : Tensor (N, S) int64
         Index of each slot into ``channels``; 0 in padding.
     value : Tensor (N, S) float32
@@ -345,8 +345,8 @@ class Measurements:
     def to_table(self) -> Table:
         """One column ``<channel>`` and one ``<channel>_err`` for each channel; absent is NaN.
 
-        Where a channel holds limits, ``<channel>_limit`` says ``<`` or ``>``. `from_table` reads
-        all of it back.
+        Where a channel holds limits, ``<channel>_limit`` says ``<`` or ``>``. Beside a parallax,
+        ``parallax_zero_point`` is 0: none is left to correct. `from_table` reads all of it back.
 
         Raises
         ------
@@ -369,6 +369,9 @@ class Measurements:
                 for sign, limit in _LIMIT_SIGNS.items():
                     signs[kinds == limit] = sign
                 table[f"{name}_limit"] = signs
+            if name == "parallax":
+                table["parallax_zero_point"] = np.zeros(len(self), dtype=np.float32)
+                table["parallax_zero_point"].unit = channel_unit(name)
         return table
 
 

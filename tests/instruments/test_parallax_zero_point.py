@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from astropy import units
 from astropy.coordinates import BarycentricMeanEcliptic, SkyCoord
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from maury.instruments.parallax_zero_point import (
@@ -50,7 +50,6 @@ def test_the_two_solutions_may_share_a_table() -> None:
     assert found.uncertainty[six].min() > found.uncertainty[~six].max()
 
 
-@settings(deadline=None)
 @given(nu=st.floats(*NU_EFF_RANGE), sine=st.floats(-1, 1), six=st.booleans(), g=st.floats(*G_RANGE))
 def test_the_zero_point_is_continuous_and_small(
     nu: float, sine: float, six: bool, g: float
