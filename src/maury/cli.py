@@ -164,6 +164,7 @@ def calibrate(
     from maury.evaluation.calibration import calibrate as run
     from maury.evaluation.report import rich_table, write_report
     from maury.inference.posterior import Posterior
+    from maury.sky.populations.surveyed.cells import YOUNG
 
     check_folder(out)
     posterior = Posterior.load(model, device=device)
@@ -171,6 +172,10 @@ def calibrate(
     result = run(posterior, simulations, draws=draws, seed=seed)
     write_report(result, out, title=f"{model} on simulations")
     output.print(rich_table(result, title=escape(f"{model} on simulations")))
+    if "log_age" in posterior.parameters:
+        young = result.of(simulations[0][:, posterior.parameters.index("log_age")].numpy() < YOUNG)
+        write_report(young, out / "young", title=f"{model} on young simulated stars")
+        output.print(rich_table(young, title=escape(f"{model} on young simulated stars")))
 
 
 @app.command()

@@ -19,10 +19,10 @@ from maury.columns import ColumnWarning
 from maury.errors import MauryError
 from maury.flags import Flag
 from maury.inference.posterior import Posterior
-from maury.parameters import PARAMETERS
+from maury.sky.populations import STAR
 
 BANDS = ("gaia_g", "gaia_bp", "gaia_rp", "tmass_j", "tmass_k")
-ANSWERS = [p + s for p in PARAMETERS for s in ("", "_lo", "_hi", "_mean", "_std")]
+ANSWERS = [p + s for p in STAR for s in ("", "_lo", "_hi", "_mean", "_std")]
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_columns_of_the_output(post: Posterior) -> None:
     assert result["id"].tolist() == catalog()["id"].tolist()
     assert str(result["teff_lo"].unit) == "K"
     assert result.meta["model"] == "tiny"
-    for name in PARAMETERS:
+    for name in STAR:
         low, middle, high = (result[name + s] for s in ("_lo", "", "_hi"))
         assert ((low < middle) & (middle < high)).all()
 
@@ -244,7 +244,7 @@ def test_draws_go_to_their_own_file(post: Posterior, tiny_folder: Path, tmp_path
         save_draws=tmp_path / "draws.parquet",
     )
     draws, result = read_table(tmp_path / "draws.parquet"), read_table(tmp_path / "out.fits")
-    assert draws.colnames == ["star", "draw", *PARAMETERS]
+    assert draws.colnames == ["star", "draw", *STAR]
     assert len(draws) == 27
     for i in (0, 2):
         mine = draws[draws["star"] == i]

@@ -5,9 +5,9 @@ import torch
 from pydantic import ValidationError
 
 from maury.instruments.knowledge import KnowledgeConfig, measure_parameters
-from maury.parameters import PARAMETERS
+from maury.sky.populations import STAR
 
-NAMES = tuple(PARAMETERS)
+NAMES = STAR
 TRUTH = torch.tensor([5800.0, 4.4, 0.0, 0.5, 3.1])
 
 

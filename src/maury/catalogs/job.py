@@ -64,7 +64,8 @@ def infer(
     -------
     astropy Table
         One row for each row of the catalogue, in order: its columns that are not measurements,
-        then ``<name>``, ``_lo``, ``_hi``, ``_mean``, ``_std`` of each parameter, and ``flags``.
+        then ``<name>``, ``_lo``, ``_hi``, ``_mean``, ``_std`` of each parameter, ``p_young`` and
+        ``p_disc`` of models that tell young stars, and ``flags``.
 
     Raises
     ------
@@ -139,7 +140,7 @@ def _answer(
             part = posterior.sample(some, draws, seed=seed)
             if keep_draws:
                 parts.append(part)
-            summaries.append(part.summary())
+            summaries.append(_summary(posterior, some, part))
             flags.append(posterior.flags(some, part).numpy())
             bar.advance(task, len(some))
     result = output_table(
@@ -150,6 +151,22 @@ def _answer(
         meta={"model": posterior.name, "draws": str(draws), "seed": str(seed)},
     )
     return result, parts
+
+
+def _summary(posterior: Posterior, observations: Measurements, draws: Draws) -> Table:
+    """Quantiles of each parameter, and what kind of star it may be."""
+    table = draws.summary()
+    chances = posterior.populations(observations)
+    if chances:
+        young, with_disc = (1 - chances["field"]).numpy(), chances["young with disc"].numpy()
+        for name, chance, text in (
+            ("p_young", young, "probability of an age below 50 Myr"),
+            ("p_disc", with_disc, "probability of a circumstellar disc"),
+        ):
+            table[name] = chance
+            table[name].description = text
+            table[name].meta["ucd"] = "stat.probability"
+    return table
 
 
 def _bar(console: Console | None) -> Progress:

@@ -16,6 +16,7 @@ from maury.cells import column_names
 from maury.errors import MauryError
 from maury.evaluation.answers import Posterior, answers
 from maury.inference.chromospheres import leave_out_chromospheres
+from maury.inference.completion import completed
 from maury.inference.quantiles import quantiles
 from maury.measurements import Measurements
 
@@ -182,9 +183,10 @@ def evaluate(
     """
     table = _table(catalog)
     present = column_names(table)
-    columns = label_columns(present, posterior.parameters)
+    reported = completed(tuple(posterior.parameters))
+    columns = label_columns(present, reported)
     if not columns:
-        wanted = ", ".join(name for p in posterior.parameters for name in _candidates(p))
+        wanted = ", ".join(name for p in reported for name in _candidates(p))
         raise MauryError(f"the catalogue has no labels to compare with: none of {wanted}")
     names = tuple(columns)
     truth = np.stack([_numbers(table, columns[name]) for name in names], axis=1)
@@ -194,7 +196,7 @@ def evaluate(
         axis=1,
     )
     rows = np.flatnonzero(np.isfinite(truth).any(axis=1))
-    which = [posterior.parameters.index(name) for name in names]
+    which = [reported.index(name) for name in names]
     kept = np.empty((len(PROBABILITIES), len(rows), len(names)))
     obs = leave_out_chromospheres(posterior, Measurements.from_table(table)[rows])
     for stars, values in answers(posterior, obs, draws=draws, seed=seed):

@@ -20,7 +20,7 @@ class Posterior(Protocol):
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """Names of the D parameters."""
+        """Names of the D parameters; draws may hold more, which follow from these."""
 
     def sample(self, obs: Measurements, /, draws: int, *, seed: int = 0) -> Any:
         """K draws for each of N stars; ``.values`` is a tensor of shape (K, N, D)."""

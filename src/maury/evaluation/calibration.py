@@ -8,7 +8,7 @@ random points (TARP). Every figure comes with its standard error.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from maury.evaluation.levels import (
     tarp_level,
     uniform_references,
 )
+from maury.inference.completion import complete
 from maury.inference.quantiles import quantiles
 from maury.measurements import Measurements
 from maury.parameters import PARAMETERS
@@ -90,7 +91,7 @@ class CalibrationResult:
     Parameters
     ----------
     parameters : tuple of str
-        The D parameters.
+        The D parameters, with those that follow from the others.
     central : array, shape (N, D)
         Ranks of the truth as fractions (`central_level`); NaN for a star without an answer.
     shortest : bool array, shape (L, N, D)
@@ -110,6 +111,17 @@ class CalibrationResult:
 
     def __len__(self) -> int:
         return len(self.central)
+
+    def of(self, stars: NDArray[np.bool_]) -> CalibrationResult:
+        """What some of the stars say alone: a good average may hide a kind that fares badly."""
+        return replace(
+            self,
+            central=self.central[stars],
+            shortest=self.shortest[:, stars],
+            density=self.density[stars],
+            tarp=self.tarp[stars],
+            width=self.width[stars],
+        )
 
     @property
     def metrics(self) -> dict[str, dict[str, float]]:
@@ -217,21 +229,23 @@ def calibrate(
     parts = []
     scale = _Scale(truth, posterior.parameters)
     references = uniform_references(scale(truth), generator)
-    prior_width = _width(truth)
-    for stars, values in answers(posterior, obs, draws=draws, seed=seed):
-        true, batch = truth[stars], obs[stars]
+    whole_truth, names = complete(truth, tuple(posterior.parameters))
+    prior_width = _width(whole_truth)
+    for stars, whole in answers(posterior, obs, draws=draws, seed=seed):
+        values = whole[..., : truth.shape[1]]
+        true, whole_true, batch = truth[stars], whole_truth[stars], obs[stars]
         log_prob = posterior.log_prob(batch, values[:DENSITY_DRAWS]).detach().cpu()
         log_prob_truth = posterior.log_prob(batch, true).detach().cpu()
         density = density_level(log_prob, log_prob_truth, generator)
         unanswered = values.isnan().any(dim=(0, 2)).numpy()
         parts.append(
             CalibrationResult(
-                parameters=tuple(posterior.parameters),
-                central=central_level(values, true, generator),
-                shortest=shortest_interval_hits(values, true, LEVELS, generator),
+                parameters=names,
+                central=central_level(whole, whole_true, generator),
+                shortest=shortest_interval_hits(whole, whole_true, LEVELS, generator),
                 density=np.where(unanswered, np.nan, density),
                 tarp=tarp_level(scale(values), scale(true), references[stars], generator),
-                width=(_width(values) / prior_width).double().numpy(),
+                width=(_width(whole) / prior_width).double().numpy(),
             )
         )
     return _joined(parts)

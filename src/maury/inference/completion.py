@@ -7,13 +7,18 @@ from torch import Tensor
 
 from maury.nets.distance import SUN_LOGG
 
-__all__ = ["COMPLETED", "complete"]
+__all__ = ["COMPLETED", "complete", "completed"]
 
 COMPLETED = ("radius", "log_lum")
 """Parameters that follow from the others."""
 
 SUN_TEFF = 5772.0
 """Nominal, K (IAU 2015 resolution B3)."""
+
+
+def completed(parameters: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of parameters and, where there is a mass among them, of those that follow."""
+    return (*parameters, *COMPLETED) if "mass" in parameters else parameters
 
 
 def complete(values: Tensor, parameters: tuple[str, ...]) -> tuple[Tensor, tuple[str, ...]]:
@@ -28,4 +33,4 @@ def complete(values: Tensor, parameters: tuple[str, ...]) -> tuple[Tensor, tuple
     log_radius = 0.5 * (torch.log10(mass) + SUN_LOGG - logg)
     log_lum = 2 * log_radius + 4 * torch.log10(teff / SUN_TEFF)
     added = torch.stack([10**log_radius, log_lum], dim=-1)
-    return torch.cat([values, added], dim=-1), (*parameters, *COMPLETED)
+    return torch.cat([values, added], dim=-1), completed(parameters)
