@@ -1,17 +1,24 @@
 """Fixtures that several rooms' tests share."""
 
+from __future__ import annotations
+
 import io
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from maury.simulator import Simulator
+    from maury.sky.populations.surveyed import SurveyedGalaxy
 
 # How long an example takes says more about the machine's load than about the code.
 settings.register_profile("maury", deadline=None)
 settings.load_profile("maury")
 
 TINY_BANDS = ("GAIA/GAIA3.G", "GAIA/GAIA3.Gbp", "GAIA/GAIA3.Grp", "2MASS/2MASS.J", "2MASS/2MASS.Ks")
+PLACED_BANDS = (*TINY_BANDS, "WISE/WISE.W4")
 
 
 @pytest.fixture(scope="session")
@@ -61,3 +68,28 @@ def tiny_folder(tiny: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) 
     folder = tmp_path_factory.mktemp("models") / "tiny"
     config = ModelConfig.model_validate(tiny)
     return train(config, folder, console=Console(file=io.StringIO()))
+
+
+@pytest.fixture(scope="session")
+def galaxy() -> SurveyedGalaxy:
+    """The surveyed Galaxy, whose tables take seconds to make: once for all."""
+    from maury.sky.populations.surveyed import SurveyedGalaxy
+
+    return SurveyedGalaxy()
+
+
+@pytest.fixture(scope="session")
+def placed(tiny: dict[str, Any]) -> dict[str, Any]:
+    """A tiny config of a model whose stars have distances; discs show in its last band."""
+    simulator = tiny["simulator"] | {"prior": "galaxy", "bands": list(PLACED_BANDS)}
+    return tiny | {"name": "placed", "simulator": simulator}
+
+
+@pytest.fixture(scope="session")
+def placed_simulator(placed: dict[str, Any], galaxy: SurveyedGalaxy) -> Simulator:
+    """Its sky."""
+    from maury.simulator import Simulator, SimulatorConfig
+
+    simulator = Simulator(SimulatorConfig.model_validate(placed["simulator"]))
+    vars(simulator)["prior"] = galaxy  # the one that is made already
+    return simulator

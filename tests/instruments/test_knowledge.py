@@ -4,7 +4,13 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from maury.instruments.knowledge import KnowledgeConfig, measure_parameters
+from maury.instruments.knowledge import (
+    RELATIVE,
+    USUAL_SIGMA,
+    KnowledgeConfig,
+    measure_parameters,
+)
+from maury.parameters import PARAMETERS
 from maury.sky.populations import STAR
 
 NAMES = STAR
@@ -56,3 +62,28 @@ def test_a_range_for_one_parameter_leaves_the_others() -> None:
 def test_impossible_ranges_are_refused(sigma: dict[str, tuple[float, float]], word: str) -> None:
     with pytest.raises(ValidationError, match=word):
         KnowledgeConfig(sigma=sigma)
+
+
+def test_errors_of_masses_and_distances_are_relative() -> None:
+    """A distance of 2 kpc is known to 20 pc, one of 20 pc to 0.2 pc."""
+    names = ("mass", "distance", "log_age")
+    generator = torch.Generator().manual_seed(1)
+    scale = 10 ** (3 * torch.rand(20_000, 1, generator=generator))
+    theta = scale * torch.tensor([0.1, 10.0, 1.0])
+    config = KnowledgeConfig(informed_fraction=1, parameter_fraction=1)
+    value, sigma = measure_parameters(theta, names, config, generator)
+    for i, name in enumerate(names):
+        low, high = USUAL_SIGMA[name]
+        error = sigma[:, i] / theta[:, i] if name in RELATIVE else sigma[:, i]
+        assert error.min().item() == pytest.approx(low, rel=0.01)
+        assert error.max().item() == pytest.approx(high, rel=0.01)
+        # Independent of how large the value is.
+        large = theta[:, i] > theta[:, i].median()
+        medians = [torch.log(error[rows]).median() for rows in (large, ~large)]
+        assert abs(medians[0] - medians[1]) < 0.1
+    pull = (value - theta) / sigma
+    torch.testing.assert_close(pull.std(0), torch.ones(3), rtol=0.03, atol=0)
+
+
+def test_everything_that_can_be_known_has_a_name() -> None:
+    assert set(RELATIVE) <= set(USUAL_SIGMA) <= set(PARAMETERS)

@@ -165,3 +165,105 @@ def test_scales_travel_with_the_weights(features: Features) -> None:
     copy.load_state_dict(features.state_dict())
     some = stars(50, seed=3)
     assert torch.equal(copy(some).value, features(some).value)
+
+
+# -- stars that have a distance ------------------------------------------------------------
+
+PLACED = (*BANDS, "parallax", "prior_distance")
+
+
+def placed_stars(
+    factor: float = 1.0, *, count: int = 500, seed: int = 0, bands: bool = True
+) -> Measurements:
+    """Stars with a parallax, moved ``factor`` times as far away; errors of the parallax too."""
+    generator = torch.Generator().manual_seed(seed)
+    colour = torch.rand(count, 1, generator=generator) * torch.tensor([[0.0, -1.0, -1.4, -1.5]])
+    distance = 10 ** (1 + 3 * torch.rand(count, 1, generator=generator))
+    absolute = -1 + 12 * torch.rand(count, 1, generator=generator)
+    magnitudes = absolute + colour + 5 * torch.log10(distance / 10) + 5 * math.log10(factor)
+    error = 0.03 * 10 ** torch.rand(count, 1, generator=generator)
+    noise = error * torch.randn(count, 1, generator=generator)
+    lost = torch.rand(magnitudes.shape, generator=generator) < (0.3 if bands else 2.0)
+    lost[:, 0] = not bands
+    value = torch.cat(
+        [magnitudes.masked_fill(lost, math.nan), (1000 / distance + noise) / factor, distance], 1
+    )
+    sigma = torch.cat([torch.full_like(magnitudes, 0.03), error / factor, 0.1 * distance], 1)
+    return Measurements.from_dense(PLACED, value, sigma)
+
+
+@pytest.fixture(scope="module")
+def placed_features() -> Features:
+    made = Features(PLACED)
+    made.fit(placed_stars(count=4000))
+    return made
+
+
+def test_a_parallax_brings_brightness_with_it(placed_features: Features) -> None:
+    assert placed_features.placed
+    assert placed_features.count == len(PLACED) + 1
+    assert Features(CHANNELS).count == len(CHANNELS)
+    assert not Features(CHANNELS).placed
+    bright, faint = (
+        placed_features(placed_stars(factor)).value[:, -1] for factor in (1.0, 10**0.8)
+    )
+    torch.testing.assert_close(faint - bright, torch.ones_like(bright), atol=1e-4, rtol=0)
+    x = placed_features(placed_stars())
+    assert (x.channel[:, -1] == len(PLACED)).all()
+    assert (x.error[:, -1] == 0).all()
+
+
+@given(factor=st.floats(0.5, 4))
+def test_a_scaled_parallax_does_not_change_when_its_star_is_moved(factor: float) -> None:
+    """p 10^(0.2 m) and its error: only the slot of brightness knows of the distance."""
+    features = Features(PLACED)
+    here, there = features(placed_stars(count=50)), features(placed_stars(factor, count=50))
+    assert torch.equal(here.present, there.present)
+    torch.testing.assert_close(there.value[:, :-1], here.value[:, :-1], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(there.error[:, :-1], here.error[:, :-1], atol=1e-4, rtol=1e-4)
+
+
+def test_error_of_a_parallax_follows_its_map(placed_features: Features) -> None:
+    index = PLACED.index("parallax")
+    for parallax in (-0.5, 0.0, 0.1, 2.0, 50.0):
+        names = ["GAIA/GAIA3.G", "parallax"]
+        below, middle, above = (
+            placed_features(Measurements.from_dense(names, [[13.0, p]], [[0.03, 0.1]]))
+            for p in (parallax - 0.01, parallax, parallax + 0.01)
+        )
+        assert middle.channel[0, 1] == index
+        slope = (above.value[0, 1] - below.value[0, 1]) / 0.02
+        torch.testing.assert_close(middle.error[0, 1], torch.log(0.1 * slope), atol=5e-3, rtol=0)
+
+
+def test_scaled_parallaxes_are_of_order_one_and_grow_with_absolute_magnitude(
+    placed_features: Features,
+) -> None:
+    stars_here = placed_stars(seed=1, count=2000)
+    x = placed_features(stars_here)
+    value = x.value[x.channel == PLACED.index("parallax")]
+    assert value.median().abs() < 0.2
+    assert 0.5 < value.std() < 1.5
+    names = ["GAIA/GAIA3.G", "parallax"]
+    bright = placed_features(Measurements.from_dense(names, [[13.0, 0.1]], [[0.03, 0.01]]))
+    faint = placed_features(Measurements.from_dense(names, [[13.0, 10.0]], [[0.03, 0.01]]))
+    assert bright.value[0, 1] < faint.value[0, 1]
+
+
+def test_without_a_band_there_is_no_brightness(placed_features: Features) -> None:
+    x = placed_features(placed_stars(bands=False))
+    assert not x.present[:, -1].any()
+    assert (x.value[:, -1] == 0).all()
+    assert torch.isfinite(x.value).all()
+    assert torch.isfinite(x.error).all()
+
+
+def test_a_known_distance_is_a_logarithm(placed_features: Features) -> None:
+    index = PLACED.index("prior_distance")
+    near, far = (
+        placed_features(Measurements.from_dense(["prior_distance"], [[d]], [[0.2 * d]]))
+        for d in (30.0, 300.0)
+    )
+    scale = placed_features.scale[index]
+    torch.testing.assert_close((far.value - near.value)[0, 0], math.log(10) / scale)
+    torch.testing.assert_close(near.error[0, 0], torch.log(0.2 / scale))

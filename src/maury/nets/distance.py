@@ -14,6 +14,7 @@ flow to learn. A bijection for given measurements, so densities stay exact.
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass
 
@@ -47,6 +48,9 @@ DWARF_LOGG = 3.7
 SUN_LOGG = 4.4380
 """Of the nominal solar mass parameter and radius (IAU 2015 resolution B3)."""
 
+SUN_TEFF, SUN_MAGNITUDE = 5772.0, 4.74
+"""Nominal temperature, K, and absolute bolometric magnitude (IAU 2015 resolutions B2, B3)."""
+
 _TO_MODULUS = 5.0 / math.log(10.0)
 
 
@@ -77,7 +81,7 @@ class DistanceScale:
     def __init__(
         self, table: MagnitudeTable, parameters: tuple[str, ...], channels: tuple[str, ...]
     ) -> None:
-        self._table = table
+        self._tables = {table.table.device: table}
         self._mass, self._ratio = parameters.index("mass"), parameters.index("q")
         self.column = parameters.index("distance")
         self._channels = channels
@@ -101,40 +105,51 @@ class DistanceScale:
         usual = weight * self._usual.to(device)
         return Seen(magnitude, torch.where(usual.sum(1, keepdim=True) > 0, usual, weight))
 
-    def expected(self, theta: Tensor, seen: Seen) -> tuple[Tensor, Tensor]:
-        """Expected distance modulus and its width (..., N), at theta (..., N, D)."""
+    def width(self, seen: Seen) -> Tensor:
+        """Error (N,) of the expected distance modulus, the same at every theta."""
+        precision = seen.weight.sum(-1)
+        return torch.where(precision == 0, UNSEEN[1], precision.clamp(min=1e-6).rsqrt())
+
+    def expected(self, theta: Tensor, seen: Seen) -> Tensor:
+        """Expected distance modulus (..., N), at theta (..., N, D)."""
         flat = theta.reshape(-1, theta.shape[-1])
-        table = self._table.to(flat.device)
-        model = table(flat[:, :5])[0].reshape(*theta.shape[:-1], -1)
+        magnitude, inside = self._table_on(flat.device)(flat[:, :5])
+        # Outside the library every band is taken to be as bright as all of the light.
+        rough = SUN_MAGNITUDE - 10 * torch.log10(flat[:, :1] / SUN_TEFF)
+        model = torch.where(inside[:, None], magnitude, rough).reshape(*theta.shape[:-1], -1)
         dwarf = torch.sigmoid((theta[..., 1] - DWARF_LOGG) / 0.1)
         companion = 2.5 * torch.log10(1 + dwarf * theta[..., self._ratio] ** 4)
         log_radius = 0.5 * (torch.log10(theta[..., self._mass]) + SUN_LOGG - theta[..., 1])
-        # Outside the library the model knows nothing: such draws get the mean of their bands.
-        residual = torch.nan_to_num(seen.magnitude - model) * (seen.weight > 0)
-        mean, precision = _mean(residual, seen.weight)
+        residual = (seen.magnitude - model) * (seen.weight > 0)
+        mean = _mean(residual, seen.weight)
         miss = (residual - mean[..., None]) ** 2 * seen.weight
-        mean, _ = _mean(residual, seen.weight / (1 + miss / OUTLYING**2))
-        blind = precision == 0
-        width = torch.where(blind, UNSEEN[1], precision.clamp(min=1e-6).rsqrt())
-        return torch.where(blind, UNSEEN[0], mean + companion + 5 * log_radius), width
+        mean = _mean(residual, seen.weight / (1 + miss / OUTLYING**2))
+        blind = seen.weight.sum(-1) == 0
+        return torch.where(blind, UNSEEN[0], mean + companion + 5 * log_radius)
 
     def to_real(self, theta: Tensor, seen: Seen) -> Tensor:
         """The residual (..., N) of the distance in theta (..., N, D)."""
-        expected, width = self.expected(theta, seen)
-        return (_TO_MODULUS * torch.log(theta[..., self.column] / 10) - expected) / width
+        modulus = _TO_MODULUS * torch.log(theta[..., self.column] / 10)
+        return (modulus - self.expected(theta, seen)) / self.width(seen)
 
     def log_abs_det(self, theta: Tensor, seen: Seen) -> Tensor:
         """Log of the derivative (..., N) of the residual by distance in pc."""
-        _, width = self.expected(theta, seen)
-        return math.log(_TO_MODULUS) - torch.log(theta[..., self.column] * width)
+        slope = theta[..., self.column] * self.width(seen)
+        return math.log(_TO_MODULUS) - torch.log(slope)
 
     def to_physical(self, theta: Tensor, residual: Tensor, seen: Seen) -> Tensor:
         """Distance (..., N) in pc; theta's own column of distance is not read."""
-        expected, width = self.expected(theta, seen)
-        return 10 * torch.exp((expected + width * residual) / _TO_MODULUS)
+        modulus = self.expected(theta, seen) + self.width(seen) * residual
+        return 10 * torch.exp(modulus / _TO_MODULUS)
+
+    def _table_on(self, device: torch.device) -> MagnitudeTable:
+        """The table, or its copy: a simulator on the CPU may share the original."""
+        if device not in self._tables:
+            original = next(iter(self._tables.values()))
+            self._tables[device] = copy.deepcopy(original).to(device)
+        return self._tables[device]
 
 
-def _mean(value: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Weighted mean over the last axis (0 without weight), and the sum of the weights."""
-    total = weight.expand_as(value).sum(-1)
-    return (value * weight).sum(-1) / total.clamp(min=1e-6), total
+def _mean(value: Tensor, weight: Tensor) -> Tensor:
+    """Weighted mean over the last axis; 0 without weight."""
+    return (value * weight).sum(-1) / weight.sum(-1).clamp(min=1e-6)
