@@ -7,7 +7,7 @@ systems at a distance, with companions and, where young, discs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -131,7 +131,7 @@ class PlacedSky:
         """Draw ``count`` stars; what the library does not cover, or none could see, drawn anew."""
         parts: list[SkyStars] = []
         missing = count
-        while missing > 0:
+        while missing > 0 or not parts:
             found = self._candidates(missing + missing // 8 + 16, generator)
             parts.append(_first(found, missing))
             missing -= len(parts[-1].theta)
@@ -158,10 +158,9 @@ class PlacedSky:
         young = population.nonzero().squeeze(-1)
         stars = systems[young]
         discs = self.discs.sample(stars.mass, stars.log_age, generator)
-        bare = stars.star
-        bare[:, 3] = 1.01e-4
-        at_ten = self.table(bare)[0] - 5 * torch.log10(stars.radius)[:, None]
-        starlight = 10 ** (-0.4 * (at_ten + self._zero_points + AB_CONSTANT).double())
+        ten, dustless = (torch.full_like(stars.distance, value) for value in (10.0, 1.01e-4))
+        bare = apparent_magnitudes(self.table, replace(stars, distance=ten, a_v=dustless))
+        starlight = 10 ** (-0.4 * (bare + self._zero_points - AB_CONSTANT).double())
         ratio = self._disc_light.flux(stars.teff, stars.radius, discs) / starlight
         # The disc lies behind the same dust as its star, so that ratios survive it.
         magnitudes[young] -= (2.5 * torch.log10(1 + ratio)).float()
