@@ -114,7 +114,8 @@ class Proposal:
             counted = weight[None]
         else:
             seen = torch.isfinite(headroom) & (weight > 0)
-            low, high = -5.0, float(headroom[seen].max()) + _MARGIN
+            low = -5.0
+            high = float(headroom[seen].max()) + _MARGIN if seen.any() else low
             classes = max(math.ceil((high - low) / _STEP), 1) + 1
             edge = low + _STEP * torch.arange(classes, dtype=torch.float64)
             edge[0] = -math.inf
@@ -127,8 +128,8 @@ class Proposal:
         )[:, 0]
         everything = (table[0] > 0).double()
         share = (1 - _EVEN) * smooth / smooth.sum(1, keepdim=True).clamp(min=1e-300)
-        share = share + _EVEN * everything / everything.sum()
-        return cls(low, visible, share / share.sum(1, keepdim=True))
+        share = share + _EVEN * everything / everything.sum().clamp(min=1.0)
+        return cls(low, visible, share / share.sum(1, keepdim=True).clamp(min=1e-300))
 
     def of(self, modulus: Tensor) -> Tensor:
         """The class (N,) of a distance modulus with the dust on the way, mag."""
