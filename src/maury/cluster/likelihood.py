@@ -1,0 +1,455 @@
+"""The marginal likelihood of a cluster: every star summed over where it may be on the isochrone.
+
+A network's posterior of each star could be multiplied with the others', but a product of hundreds
+of approximate densities amplifies whatever bias they share; so none is used here. For a cluster of
+given age, metallicity, distance and dust, the density of one star's measurements is
+
+    L_n = (1 - f) sum_j w_j int_0^1 dt N(y_n; M_j + t D_j + G_j x, C_nj) / p(G_n) + f F_n / p_F(G_n)
+
+over pieces j of the isochrones of single stars and pairs (`sequence`). C is diagonal (errors and
+each star's own floor) but for differential reddening, a normal latent A_V along the dust's
+direction. The parallax is one more channel. F is the density of non-members (`field`).
+
+Everything is conditional on the magnitude in one band: how many stars of which brightness a table
+lists depends on its selection, completeness, and mass segregation, which nobody models here.
+
+x are errors that all stars share: a zero point of each band, N(0, zero point sigma), one of the
+parallax, and one for each band that grows among cool stars, where models fail; and the logit of the
+share f of non-members. They enter linearly, and hundreds of stars make their posterior close to
+normal at any theta, so they are integrated out by Laplace's method, with the exact Hessian of the
+mixture (Louis 1982, J. R. Stat. Soc. B 44, 226).
+
+Bad measurements (blends, saturation, variability) are the outliers of `instruments.photometric`'s
+mixture: which ones they are is decided once, at the best-fitting cluster, by the same odds.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.special import log_ndtr, logsumexp
+
+from maury.cluster.candidates import Candidates
+from maury.cluster.field import FieldModel
+from maury.cluster.sequence import Sequence, StellarModel
+from maury.sky.bands import band
+
+__all__ = ["ClusterLikelihood", "Evaluation", "Noise"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noise:
+    """Errors beyond those that the catalogues state.
+
+    Parameters
+    ----------
+    star_floor : float
+        Error (mag) that each star has of its own in each band: spots, blends, epochs, activity.
+    zero_point : float, optional
+        Width (mag) of the zero points' normal prior; by default each band's own floor.
+    parallax_zero_point : float
+        Width (mas) of what the parallaxes' zero point leaves: Lindegren et al. 2021 (A&A 649, A4)
+        find 0.005 to 0.01, and covariances on the scale of a cluster add as much.
+    cool : float
+        Width (mag) of the models' error at 3500 K, shared by all stars of a cluster, in each band.
+    outlier_fraction, outlier_sigma, wild_fraction, wild_sigma : float
+        As in `PhotometricConfig`.
+    field_fraction : float
+        Where the prior of the share of non-members is centred; its logit has a width of 1.
+    """
+
+    star_floor: float = 0.02
+    zero_point: float | None = None
+    parallax_zero_point: float = 0.01
+    cool: float = 0.1
+    outlier_fraction: float = 0.02
+    outlier_sigma: float = 0.35
+    wild_fraction: float = 0.004
+    wild_sigma: float = 2.0
+    field_fraction: float = 0.1
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one theta_C gives.
+
+    Parameters
+    ----------
+    log_likelihood : float
+        Shared errors integrated out.
+    offset, offset_sigma : array (D,)
+        Their posterior at this theta: zero points (C), cool stars' (C - 1), logit of f.
+    member : array (N,)
+        Probability that a star is a member.
+    """
+
+    log_likelihood: float
+    offset: Array
+    offset_sigma: Array
+    member: Array
+
+
+_NEAREST = 24
+"""Pieces of the isochrones that each star is summed over: those that fit it best."""
+
+_EMPTY = 1e-3
+"""Density of model stars per mag below which a magnitude counts as empty of members."""
+
+_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+
+
+class ClusterLikelihood:
+    """Log marginal likelihood of theta_C given the candidates.
+
+    Parameters
+    ----------
+    stars : Candidates
+    model : StellarModel
+        In the candidates' bands.
+    field : FieldModel
+    noise : Noise
+    """
+
+    def __init__(
+        self, stars: Candidates, model: StellarModel, field: FieldModel, noise: Noise
+    ) -> None:
+        self.stars, self.model, self.field, self.noise = stars, model, field, noise
+        channels = len(stars.channels)
+        zero = [
+            noise.zero_point if noise.zero_point is not None else band(name).floor
+            for name in stars.bands
+        ]
+        widths = [*zero, noise.parallax_zero_point, *[noise.cool] * (channels - 1), 1.0]
+        self.prior_sigma = np.array(widths)
+        self.prior_mean = np.zeros(len(widths))
+        self.prior_mean[-1] = math.log(noise.field_fraction / (1 - noise.field_fraction))
+        given = np.nan_to_num(stars.membership, nan=1 - noise.field_fraction).clip(0.02, 0.98)
+        self._field_logit = np.log((1 - given) / given)
+        self.outlier = np.zeros_like(stars.value)
+        self._blur = 0.0
+        self._set_variance()
+
+    def _set_variance(self) -> None:
+        """Variances (N, C) with what outliers add, and the non-members' density that follows."""
+        floor = np.full(len(self.stars.channels), self.noise.star_floor**2 + self._blur**2)
+        floor[-1] = 0.0
+        honest = self.stars.sigma**2 + floor
+        self.variance = honest + self.outlier
+        self.weight = np.where(np.isfinite(self.variance), 1.0 / self.variance, 0.0)
+        flagged = self.outlier > 0
+        self._log_odds = flagged.sum(1) * math.log(self.noise.outlier_fraction)
+        # A non-member needs no outliers to be explained, though it may have them.
+        self._field = np.logaddexp(
+            self.field.log_density(self.stars, honest),
+            self.field.log_density(self.stars, self.variance) + self._log_odds,
+        )
+
+    # -- one theta ------------------------------------------------------------------------
+
+    def __call__(
+        self, log_age: float, mh: float, distance: float, a_v: float, spread: float
+    ) -> Evaluation | None:
+        """The evaluation, or None where there are no models."""
+        found = self._prepare(log_age, mh, distance, a_v)
+        return None if found is None else self._marginalise(_Pairs(self, *found, spread))
+
+    def _prepare(
+        self, log_age: float, mh: float, distance: float, a_v: float
+    ) -> tuple[Sequence, NDArray[np.int64], Array] | None:
+        """Pieces, numbers (N, K) of the nearest, and log density of the magnitudes (N,)."""
+        whole = self.model.sequence(log_age, mh, a_v)
+        if whole is None:
+            return None
+        modulus = 5 * math.log10(distance / 10.0)
+        reference = self.stars.reference
+        value = self.stars.value[:, reference]
+        middle = whole.start[:, reference] + 0.5 * whole.step[:, reference] + modulus
+        brightness = _brightness(middle, np.exp(whole.log_weight), value)
+        near = (middle > value.min() - 1.0) & (middle < value.max() + 1.0)
+        if near.sum() < _NEAREST:
+            return None
+        pieces = whole.take(near)
+        parallax = np.full(len(pieces.q), 1000.0 / distance)
+        start = np.column_stack([pieces.start + modulus, parallax])
+        nothing = np.zeros((len(start), 1))
+        pieces = replace(
+            pieces,
+            start=start,
+            step=np.hstack([pieces.step, nothing]),
+            dust=np.hstack([pieces.dust, nothing]),
+        )
+        return pieces, self._nearest(pieces), brightness
+
+    def _nearest(self, pieces: Sequence) -> NDArray[np.int64]:
+        """Numbers (N, K) of the pieces that fit each star best."""
+        # Relative to the middle of all, so that squares of large magnitudes do not cancel.
+        centre = pieces.start.mean(0)
+        y, start, step = self.stars.value - centre, pieces.start - centre, pieces.step
+        w = self.weight
+        square = -2 * (w * y) @ start.T + w @ (start**2).T
+        along = (w * y) @ step.T - w @ (start * step).T
+        length = np.maximum(w @ (step**2).T, 1e-9)
+        t = np.clip(along / length, 0.0, 1.0)
+        score = pieces.log_weight - 0.5 * (square - t * (2 * along - t * length))
+        count = min(_NEAREST, score.shape[1])
+        return np.argpartition(-score, count - 1, axis=1)[:, :count]
+
+    def _marginalise(self, pairs: _Pairs) -> Evaluation:
+        x = self.prior_mean.copy()
+        state = pairs.at(x)
+        for _ in range(8):
+            step = state.newton()
+            if step @ state.gradient < 0.02:
+                break
+            for shrink in (1.0, 0.5, 0.2, 0.05):
+                trial = pairs.at(x + shrink * step)
+                if trial.value > state.value:
+                    break
+            else:
+                break
+            x, state = x + shrink * step, trial
+        factor = state.factor
+        log_det = 2 * np.log(np.diag(factor[0])).sum()
+        prior = -np.log(self.prior_sigma).sum()
+        covariance = cho_solve(factor, np.eye(len(x)))
+        return Evaluation(
+            log_likelihood=float(state.value + prior - 0.5 * log_det),
+            offset=x,
+            offset_sigma=np.sqrt(np.diag(covariance)),
+            member=state.member,
+        )
+
+    # -- outliers -------------------------------------------------------------------------
+
+    def find_outliers(
+        self,
+        log_age: float,
+        mh: float,
+        distance: float,
+        a_v: float,
+        spread: float,
+        known: Array | None = None,
+    ) -> None:
+        """Decide which measurements are bad, at a cluster that fits; replaces earlier decisions.
+
+        First with 0.1 mag added to all errors, so that one bad band does not make others look bad.
+        Shared errors are those ``known`` or, without, those that fit best.
+        """
+        for blur in (0.1, 0.03, 0.0):
+            self._blur = blur
+            self._set_variance()
+            found = self._prepare(log_age, mh, distance, a_v)
+            if found is None:
+                break
+            pairs = _Pairs(self, *found, spread)
+            offset = known if known is not None else self._marginalise(pairs).offset
+            self.outlier = self._outliers(pairs, offset)
+        self._blur = 0.0
+        self._set_variance()
+
+    def blurred(self, blur: float) -> None:
+        """Add this error, mag, to each star's in each band: to find the way from afar."""
+        self._blur = blur
+        self._set_variance()
+
+    def members(
+        self,
+        theta: tuple[float, float, float, float, float],
+        offset: Array,
+    ) -> Array:
+        """Probabilities (N,) of being members, shared errors given; NaN where no models are."""
+        found = self._prepare(*theta[:4])
+        if found is None:
+            return np.full(len(self.stars), np.nan)
+        return _Pairs(self, *found, theta[4]).at(offset).member
+
+    def _outliers(self, pairs: _Pairs, x: Array) -> Array:
+        """Variance (N, C) that outliers add, 0 for good measurements."""
+        residual, share = pairs.residuals(x)
+        noise = self.noise
+        honest = np.where(self.stars.present, self.variance - self.outlier, 1.0)
+        expected = (share[..., None] * residual**2).sum(1)
+        parallax = np.arange(honest.shape[1]) == honest.shape[1] - 1
+        unit = np.where(parallax, 10 * np.sqrt(honest), 1.0)
+        kinds = [
+            (1 - noise.outlier_fraction - noise.wild_fraction, 0.0),
+            (noise.outlier_fraction, noise.outlier_sigma),
+            (noise.wild_fraction, noise.wild_sigma),
+        ]
+        log_odds = []
+        for fraction, sigma in kinds:
+            variance = honest + (sigma * unit) ** 2
+            log_odds.append(math.log(fraction) - 0.5 * (expected / variance + np.log(variance)))
+        best = np.argmax(log_odds, axis=0)
+        added = np.array([sigma for _, sigma in kinds])[best] ** 2 * unit**2
+        bad = (best > 0) & self.stars.present
+        # Where most bands are bad, the star is; the parallax of a star counts on its own.
+        few = bad[:, :-1].sum(1) <= 0.4 * self.stars.present[:, :-1].sum(1)
+        bad &= few[:, None]
+        return np.where(bad, added, 0.0)
+
+
+class _Pairs:
+    """N stars beside their K nearest pieces, for all offsets."""
+
+    def __init__(
+        self,
+        whole: ClusterLikelihood,
+        pieces: Sequence,
+        index: NDArray[np.int64],
+        brightness: Array,
+        spread: float,
+    ) -> None:
+        stars = whole.stars
+        self.prior_mean, self.prior_sigma = whole.prior_mean, whole.prior_sigma
+        self.field = whole._field
+        self.field_logit = whole._field_logit
+        self.bands = len(stars.bands)
+        w = whole.weight[:, None, :]
+        self.weight = np.broadcast_to(w, (*index.shape, w.shape[-1]))
+        self.base = stars.value[:, None, :] - pieces.start[index]
+        self.cool = pieces.cool[index]
+        dust = self.weight * pieces.dust[index]
+        stiffness = (dust * pieces.dust[index]).sum(-1)
+        tight = 1.0 + spread**2 * stiffness
+        # Sherman-Morrison: C^-1 a = W a - u (u . a), with u of this length.
+        self.dust = dust * (spread / np.sqrt(tight))[..., None]
+        self.step = pieces.step[index]
+        self.along = self._inverse(self.step)
+        self.length = np.maximum((self.step * self.along).sum(-1), 1e-6)
+        log_weight = np.log(np.where(whole.weight > 0, whole.weight, 1.0))
+        height = (0.5 * log_weight - _HALF_LOG_2PI * (whole.weight > 0)).sum(1)
+        self.height = (
+            pieces.log_weight[index]
+            + (height + whole._log_odds - brightness)[:, None]
+            - 0.5 * np.log(tight)
+        )
+
+    def _inverse(self, a: Array) -> Array:
+        return self.weight * a - self.dust * (self.dust * a).sum(-1, keepdims=True)
+
+    def _miss(self, x: Array) -> Array:
+        """Measured less modelled at the beginning of each piece, (N, K, C)."""
+        channels = self.bands + 1
+        miss = self.base - x[:channels]
+        miss[..., : self.bands] -= self.cool[..., None] * x[channels:-1]
+        return miss
+
+    def _along(self, x: Array) -> tuple[Array, Array, Array, Array, Array]:
+        """Residual and C^-1 residual at t = 0, log density, mean and variance of t."""
+        miss = self._miss(x)
+        pulled = self._inverse(miss)
+        forward = (miss * self.along).sum(-1)
+        best = forward / self.length
+        width = 1 / np.sqrt(self.length)
+        low, high = -best / width, (1 - best) / width
+        log_mass = _log_normal_mass(low, high)
+        square = (miss * pulled).sum(-1) - forward * best
+        density = self.height - 0.5 * square + log_mass + np.log(width) + _HALF_LOG_2PI
+        edge_low = np.exp(-0.5 * low**2 - _HALF_LOG_2PI - log_mass)
+        edge_high = np.exp(-0.5 * high**2 - _HALF_LOG_2PI - log_mass)
+        mean = np.clip(best + width * (edge_low - edge_high), 0.0, 1.0)
+        spread = 1 + low * edge_low - high * edge_high - (edge_low - edge_high) ** 2
+        variance = np.clip(width**2 * spread, 0.0, 1 / 12)
+        return miss, pulled, density, mean, variance
+
+    def residuals(self, x: Array) -> tuple[Array, Array]:
+        """Residuals (N, K, C) at the mean place on each piece, and the pieces' shares (N, K)."""
+        miss, _, density, mean, _ = self._along(x)
+        share = np.exp(density - logsumexp(density, axis=1, keepdims=True))
+        return miss - mean[..., None] * self.step, share
+
+    def at(self, x: Array) -> _State:
+        _, pulled, density, mean, variance = self._along(x)
+        # The share of non-members; a star's own probability, if given, shifts its logit.
+        logit = x[-1] - self.prior_mean[-1] + self.field_logit
+        log_in, log_out = -np.logaddexp(0.0, logit), -np.logaddexp(0.0, -logit)
+        inside = log_in + logsumexp(density, axis=1)
+        outside = log_out + self.field
+        total = np.logaddexp(inside, outside)
+        member = np.exp(inside - total)
+        gamma = np.exp(log_in[:, None] + density - total[:, None])
+        push = (x - self.prior_mean) / self.prior_sigma
+        fraction = np.exp(log_out)
+        # Scores of the shared errors: zero points, cool stars', and the logit of f.
+        score = self._extend(pulled - mean[..., None] * self.along)
+        score[..., -1] = -fraction[:, None]
+        by_star = np.einsum("nk,nkd->nd", gamma, score)
+        by_star[:, -1] = (1 - member) - fraction
+        gradient = by_star.sum(0) - push / self.prior_sigma
+        complete = self._information(gamma, variance)
+        complete[-1, -1] += (fraction * (1 - fraction)).sum()
+        complete[np.diag_indices_from(complete)] += self.prior_sigma**-2.0
+        flat = (np.sqrt(gamma)[..., None] * score).reshape(-1, score.shape[-1])
+        missing = flat.T @ flat - by_star.T @ by_star
+        missing[-1, -1] += ((1 - member) * (1 - fraction) ** 2).sum()
+        value = float(total.sum() - 0.5 * (push**2).sum())
+        return _State(value, gradient, complete, missing, member)
+
+    def _extend(self, a: Array) -> Array:
+        """From channels (..., C) to shared errors (..., D)."""
+        cool = self.cool[..., None] * a[..., : self.bands]
+        return np.concatenate([a, cool, np.zeros((*a.shape[:-1], 1))], -1)
+
+    def _information(self, gamma: Array, variance: Array) -> Array:
+        """Information (D, D) if each star's piece were known, the place on it not."""
+        channels, size = self.bands + 1, 2 * self.bands + 2
+        result = np.zeros((size, size))
+        first = np.arange(channels)
+        second = channels + np.arange(self.bands)
+        weight = self.weight[:, 0]
+        for power, rows, columns in (
+            (0, first, first),
+            (1, first[:-1], second),
+            (1, second, first[:-1]),
+            (2, second, second),
+        ):
+            amount = (gamma * self.cool**power).sum(1) @ weight
+            result[rows, columns] += amount[: len(rows)]
+        for vector, share in ((self.dust, gamma), (self.along, gamma * variance)):
+            scaled = self._extend(np.sqrt(share)[..., None] * vector).reshape(-1, size)
+            result -= scaled.T @ scaled
+        return result
+
+
+class _State:
+    """The log density of the shared errors at one place."""
+
+    def __init__(
+        self, value: float, gradient: Array, complete: Array, missing: Array, member: Array
+    ) -> None:
+        self.value, self.gradient, self.member = value, gradient, member
+        try:
+            self.factor = cho_factor(complete - missing, lower=True)
+        except LinAlgError:
+            # Far from the mode the mixture curves upwards; what is known of it without is safe.
+            self.factor = cho_factor(complete, lower=True)
+
+    def newton(self) -> Array:
+        return np.asarray(cho_solve(self.factor, self.gradient))
+
+
+def _log_normal_mass(low: Array, high: Array) -> Array:
+    """log(Phi(high) - Phi(low)) for low < high, also far in the tails."""
+    flip = low > 0
+    a, b = np.where(flip, -high, low), np.where(flip, -low, high)
+    top, bottom = log_ndtr(b), log_ndtr(a)
+    return top + np.log1p(-np.exp(np.minimum(bottom - top, -1e-12)))
+
+
+def _brightness(middle: Array, weight: Array, value: Array) -> Array:
+    """Log density (N,) per mag of members at magnitudes ``value``, smoothed by 0.1 mag."""
+    width, reach = 0.05, 8
+    edge = min(middle.min(), value.min()) - 1.0
+    bins = int((max(middle.max(), value.max()) + 1.0 - edge) / width) + 1
+    counts = np.bincount(((middle - edge) / width).astype(int), weight, bins)
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / 2.0) ** 2)
+    density = np.convolve(counts, kernel / kernel.sum(), "same") / width
+    centres = edge + width * (np.arange(bins) + 0.5)
+    return np.log(np.interp(value, centres, density) + _EMPTY)

@@ -1,0 +1,143 @@
+"""Clusters whose truth is known, and what users get wrong."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from astropy.table import Table
+
+import maury.cluster
+from maury.cluster.candidates import read_candidates
+from maury.cluster.coordinates import PARAMETERS, Coordinates
+from maury.cluster.mock import MockCluster, mock_cluster
+from maury.errors import MauryError
+from maury.measurements import Measurements
+from maury.sky.populations.cluster_prior import ClusterPrior
+
+THETA = torch.tensor([8.5, 0.0, 250.0, 400.0, 0.3, 0.05])
+BANDS = tuple(f"GAIA/GAIA3.{b}" for b in ("G", "Gbp", "Grp")) + ("2MASS/2MASS.J", "2MASS/2MASS.Ks")
+
+
+@pytest.fixture(scope="module")
+def mock() -> MockCluster:
+    return mock_cluster(THETA, seed=3, bands=BANDS, non_members=0.1)
+
+
+@pytest.fixture(scope="module")
+def posterior(mock: MockCluster) -> maury.cluster.ClusterPosterior:
+    return maury.cluster.infer(mock.measurements, stars=50, evaluations=240, effective=60)
+
+
+def test_a_simulated_cluster_is_recovered(
+    mock: MockCluster, posterior: maury.cluster.ClusterPosterior
+) -> None:
+    summary = posterior.summary()
+    assert list(summary["parameter"]) == [*PARAMETERS, "distance_modulus"]
+    for name in ("log_age", "mh", "distance", "a_v"):
+        draws = posterior[name]
+        pull = (np.mean(draws) - mock.theta[name]) / np.std(draws)
+        assert abs(pull) < 3.5, (name, pull)
+    assert np.std(posterior["log_age"]) < 0.25
+    assert np.std(posterior["distance"]) < 0.05 * 400
+
+
+def test_non_members_are_told_from_members(
+    mock: MockCluster, posterior: maury.cluster.ClusterPosterior
+) -> None:
+    assert np.mean(posterior.membership[mock.member]) > 0.85
+    assert np.mean(posterior.membership[~mock.member]) < 0.5
+    assert posterior.used.sum() == 50
+
+
+def test_shared_errors_come_with_their_priors(
+    posterior: maury.cluster.ClusterPosterior, tmp_path: Path
+) -> None:
+    offsets = posterior.offsets
+    assert list(offsets["channel"]) == [*BANDS, "parallax", *BANDS]
+    assert np.all(offsets["std"] <= 1.01 * offsets["prior_std"])
+    posterior.plot(tmp_path / "cluster.png")
+    assert (tmp_path / "cluster.png").stat().st_size > 1000
+    with pytest.raises(MauryError, match="no band"):
+        posterior.plot(tmp_path / "cluster.png", blue="none")
+    with pytest.raises(MauryError, match="no parameter"):
+        posterior["teff"]
+
+
+def test_an_offset_of_one_band_moves_nothing_beyond_the_errors(
+    mock: MockCluster, posterior: maury.cluster.ClusterPosterior
+) -> None:
+    obs = mock.measurements
+    value = obs.value.clone()
+    value[:, obs.channels.index("2MASS/2MASS.J")] += 0.03
+    shifted = Measurements.from_dense(obs.channels, value, obs.sigma)
+    moved = maury.cluster.infer(shifted, stars=50, evaluations=240, effective=60)
+    for name in ("log_age", "mh", "distance", "a_v"):
+        change = np.mean(moved[name]) - np.mean(posterior[name])
+        assert abs(change) < 1.5 * np.std(posterior[name]), name
+    row = list(moved.offsets["channel"]).index("2MASS/2MASS.J")
+    assert moved.offsets["mean"][row] - posterior.offsets["mean"][row] > 0.005
+
+
+def test_a_seed_gives_the_same_answer_again(mock: MockCluster) -> None:
+    first, second = (
+        maury.cluster.infer(mock.measurements, seed=5, stars=20, evaluations=40, effective=10)
+        for _ in range(2)
+    )
+    assert np.array_equal(first.draws, second.draws)
+    assert np.array_equal(first.membership, second.membership, equal_nan=True)
+
+
+def test_coordinates_and_their_prior_agree_with_sampling() -> None:
+    prior = ClusterPrior()
+    coordinates = Coordinates(prior, (6.0, 0.5))
+    rng = np.random.default_rng(0)
+    z = coordinates.broad_sample(20_000, rng)
+    theta = coordinates.theta(z)
+    assert np.all((theta[:, 0] > prior.log_age[0]) & (theta[:, 0] < prior.log_age[1]))
+    log_weight = coordinates.log_prior(z) - coordinates.broad_log_density(z)
+    near = (theta[:, 2] > 300) & (theta[:, 2] < 500)
+    share = np.exp(log_weight)[near].mean() * near.mean()
+    low, high = prior.distance
+    assert share == pytest.approx(np.log(500 / 300) / np.log(high / low), rel=0.05)
+
+
+def test_stars_are_taken_evenly_over_magnitudes(mock: MockCluster) -> None:
+    everyone = read_candidates(mock.measurements)
+    few = everyone.spread_over_magnitudes(25)
+    assert len(few) == 25
+    magnitude = everyone.value[:, everyone.reference]
+    assert few.value[:, few.reference].min() == magnitude.min()
+    assert np.median(few.value[:, few.reference]) < np.median(magnitude)
+    assert everyone.spread_over_magnitudes(10_000) is everyone
+
+
+def test_saturated_and_useless_measurements_are_left_out() -> None:
+    rows = 6
+    table = Table({f"gaia_{b}": np.full(rows, 12.0) for b in ("g", "bp", "rp")})
+    for b in ("g", "bp", "rp"):
+        table[f"gaia_{b}_err"] = 0.01
+    table["ps1_i"], table["ps1_i_err"] = 11.0, 0.01
+    table["tmass_j"], table["tmass_j_err"] = 10.0, 0.4
+    stars = read_candidates(table)
+    assert stars.bands == BANDS[:3]
+    assert stars.channels[-1] == "parallax"
+    assert not stars.present[:, -1].any()
+
+
+@pytest.mark.parametrize(
+    ("membership", "message"),
+    [([0.5], "1 membership probabilities for"), ([2.0] * 6, "from 0 to 1")],
+)
+def test_impossible_memberships_are_refused(membership: list[float], message: str) -> None:
+    table = Table({f"gaia_{b}": np.full(6, 12.0) for b in ("g", "bp", "rp")})
+    with pytest.raises(MauryError, match=message):
+        read_candidates(table, membership=membership)
+
+
+def test_too_few_stars_and_no_bands_are_refused() -> None:
+    table = Table({f"gaia_{b}": np.full(3, 12.0) for b in ("g", "bp", "rp")})
+    with pytest.raises(MauryError, match="only 3 of 3 stars"):
+        read_candidates(table)
+    with pytest.raises(MauryError, match="no band that a cluster"):
+        read_candidates(Measurements.from_dense(["parallax"], [[1.0]], [[0.1]]))
