@@ -249,10 +249,13 @@ def _within_bounds(theta: Tensor, parameters: tuple[str, ...]) -> Tensor:
 def _at_edge(draws: Draws) -> Tensor:
     """Stars (N,) of which many draws pile up where the model knows no further.
 
-    No dust is not an edge but a fact, so extinction counts at its upper end only.
+    No dust is not an edge but a fact, so extinction counts at its upper end only; and no companion
+    and twins are facts both, so mass ratios do not count.
     """
     raised = torch.zeros(draws.values.shape[1], dtype=torch.bool)
     for name in draws.parameters:
+        if name == "q":
+            continue
         edge = PARAMETERS[name]
         values = draws[name].log() if edge.scale == "log" else draws[name]
         ends = torch.tensor([edge.lower, edge.upper])

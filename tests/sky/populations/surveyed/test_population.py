@@ -13,11 +13,6 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 @pytest.fixture(scope="module")
-def galaxy() -> SurveyedGalaxy:
-    return SurveyedGalaxy()
-
-
-@pytest.fixture(scope="module")
 def systems(galaxy: SurveyedGalaxy) -> Systems:
     return galaxy.sample(20_000, seeded())
 
@@ -25,6 +20,23 @@ def systems(galaxy: SurveyedGalaxy) -> Systems:
 def test_a_seed_gives_the_same_stars(galaxy: SurveyedGalaxy) -> None:
     one, other = galaxy.sample(300, seeded(4)), galaxy.sample(300, seeded(4))
     assert torch.equal(galaxy.theta(one, seeded(5)), galaxy.theta(other, seeded(5)))
+
+
+def test_no_systems_are_none(galaxy: SurveyedGalaxy) -> None:
+    none = galaxy.sample(0, seeded())
+    assert galaxy.theta(none, seeded()).shape == (0, len(PARAMETERS))
+
+
+def test_there_are_no_white_dwarfs_and_clump_giants_are_as_bright_as_known(
+    systems: Systems,
+) -> None:
+    """M_bol near 0.1 to 0.5: M_K = -1.6, M_G = 0.5 (Ruiz-Dern et al. 2018, A&A 609, A116)."""
+    assert systems.logg.max() < 6.0
+    assert not ((systems.teff > 7000) & (systems.log_lum < -1)).any()
+    clump = (systems.logg - 2.4).abs() < 0.1
+    clump &= (systems.teff > 4600) & (systems.teff < 5000) & (systems.mass < 1.8)
+    assert clump.sum() > 50
+    assert systems.log_lum[clump].median().item() == pytest.approx(1.75, abs=0.1)
 
 
 def test_every_kind_of_star_is_met(systems: Systems) -> None:

@@ -141,7 +141,7 @@ class SurveyedGalaxy:
         """Draw ``n`` systems."""
         found: list[Systems] = []
         missing = n
-        while missing > 0:
+        while missing > 0 or not found:
             systems = self._candidates(missing + missing // 8 + 16, generator)
             found.append(systems[: min(missing, len(systems))])
             missing -= len(found[-1])
