@@ -9,6 +9,7 @@ from maury.measurements import Measurements
 from maury.nets.config import NetworkConfig
 from maury.nets.estimator import Estimator
 from maury.parameters import PARAMETERS
+from maury.sky.populations import STAR
 
 BANDS = ("GAIA/GAIA3.G", "2MASS/2MASS.J", "2MASS/2MASS.Ks")
 ENCODERS = [
@@ -19,7 +20,7 @@ FLOWS = [
     {"kind": "spline", "transforms": 2, "hidden": 16},
     {"kind": "maf", "blocks": 2, "hidden": 16, "components": 2},
 ]
-FIVE = tuple(PARAMETERS)
+FIVE = STAR
 
 
 def observations(count: int) -> Measurements:
