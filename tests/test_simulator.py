@@ -67,7 +67,9 @@ def test_no_star_is_invented(prior: str) -> None:
 def test_magnitudes_scatter_about_the_model_as_stated(simulator: Simulator, stars: Stars) -> None:
     """The noise of training is the stated error, the band's floor and the jitter in quadrature."""
     value, sigma = bands_of(stars)
-    pull = (value - stars.magnitudes) / torch.sqrt(sigma**2 + simulator.instrument.noise.variance[:, 0])
+    pull = (value - stars.magnitudes) / torch.sqrt(
+        sigma**2 + simulator.instrument.noise.variance[:, 0]
+    )
     for i in range(len(BANDS)):
         column = pull[:, i][torch.isfinite(pull[:, i])]
         assert column.std().item() == pytest.approx(1.0, abs=0.03)

@@ -25,6 +25,9 @@ __all__ = ["PARALLAX", "Simulator", "SimulatorConfig", "Stars"]
 PARALLAX = "parallax"
 """Name of the channel, mas."""
 
+GAIA_G = ("GAIA/GAIA3.G", "GAIA/GAIA2r.G")
+"""Bands by whose magnitude the error of a parallax goes; without them, the reference band."""
+
 
 class SimulatorConfig(BaseModel):
     """Everything that decides what the simulated sky looks like."""
@@ -82,6 +85,8 @@ class Simulator:
         self.instrument = PhotometricInstrument(config.bands, config.photometry)
         self.astrometer = AstrometricInstrument(config.astrometry)
         self._reference = reference_column(config.bands)
+        gaia = [i for i, name in enumerate(config.bands) if name in GAIA_G]
+        self._by_gaia = gaia[0] if gaia else self._reference
 
     @cached_property
     def prior(self) -> Population | SurveyedGalaxy:
@@ -132,7 +137,7 @@ class Simulator:
         values = [self.instrument.observe(run, true, generator)]
         errors = [run.sigma]
         if self.config.placed:
-            value, error = self._parallax(stars.theta, brightness, generator)
+            value, error = self._parallax(stars.theta, true[:, self._by_gaia], generator)
             values.append(value[:, None])
             errors.append(error[:, None])
         columns = [self.parameters.index(name) for name in self.knowable]
