@@ -16,7 +16,7 @@ from maury.measurements import Measurements
 from maury.sky.populations.cluster_prior import ClusterPrior
 
 THETA = torch.tensor([8.5, 0.0, 250.0, 400.0, 0.3, 0.05])
-BANDS = tuple(f"GAIA/GAIA3.{b}" for b in ("G", "Gbp", "Grp")) + ("2MASS/2MASS.J", "2MASS/2MASS.Ks")
+BANDS = (*(f"GAIA/GAIA3.{b}" for b in ("G", "Gbp", "Grp")), "2MASS/2MASS.J", "2MASS/2MASS.Ks")
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
-from scipy.special import log_ndtr, logsumexp
+from scipy.special import log_ndtr
 
 from maury.cluster.candidates import Candidates
 from maury.cluster.field import FieldModel
@@ -133,6 +133,7 @@ class ClusterLikelihood:
         self._field_logit = np.log((1 - given) / given)
         self.outlier = np.zeros_like(stars.value)
         self._blur = 0.0
+        self._begin = self.prior_mean
         self._set_variance()
 
     def _set_variance(self) -> None:
@@ -170,7 +171,13 @@ class ClusterLikelihood:
         reference = self.stars.reference
         value = self.stars.value[:, reference]
         middle = whole.start[:, reference] + 0.5 * whole.step[:, reference] + modulus
-        brightness = _brightness(middle, np.exp(whole.log_weight), value)
+        brightness = _brightness(
+            whole.start[:, reference] + modulus,
+            whole.step[:, reference],
+            np.exp(whole.log_weight),
+            value,
+            math.sqrt(float(np.median(self.variance[:, reference]))),
+        )
         near = (middle > value.min() - 1.0) & (middle < value.max() + 1.0)
         if near.sum() < _NEAREST:
             return None
@@ -189,23 +196,28 @@ class ClusterLikelihood:
     def _nearest(self, pieces: Sequence) -> NDArray[np.int64]:
         """Numbers (N, K) of the pieces that fit each star best."""
         # Relative to the middle of all, so that squares of large magnitudes do not cancel.
+        channels = len(self.stars.channels)
         centre = pieces.start.mean(0)
-        y, start, step = self.stars.value - centre, pieces.start - centre, pieces.step
-        w = self.weight
+        start = pieces.start - centre
+        start[:, :-1] += pieces.cool[:, None] * self._begin[channels:-1]
+        # Single precision is enough to rank, and twice as fast.
+        y = (self.stars.value - self._begin[:channels] - centre).astype(np.float32)
+        start, step = start.astype(np.float32), pieces.step.astype(np.float32)
+        w = self.weight.astype(np.float32)
         square = -2 * (w * y) @ start.T + w @ (start**2).T
         along = (w * y) @ step.T - w @ (start * step).T
         length = np.maximum(w @ (step**2).T, 1e-9)
         t = np.clip(along / length, 0.0, 1.0)
-        score = pieces.log_weight - 0.5 * (square - t * (2 * along - t * length))
+        score = pieces.log_weight.astype(np.float32) - 0.5 * (square - t * (2 * along - t * length))
         count = min(_NEAREST, score.shape[1])
         return np.argpartition(-score, count - 1, axis=1)[:, :count]
 
     def _marginalise(self, pairs: _Pairs) -> Evaluation:
-        x = self.prior_mean.copy()
+        x = self._begin.copy()
         state = pairs.at(x)
         for _ in range(8):
             step = state.newton()
-            if step @ state.gradient < 0.02:
+            if step @ state.gradient < 0.2:
                 break
             for shrink in (1.0, 0.5, 0.2, 0.05):
                 trial = pairs.at(x + shrink * step)
@@ -219,8 +231,11 @@ class ClusterLikelihood:
         prior = -np.log(self.prior_sigma).sum()
         covariance = cho_solve(factor, np.eye(len(x)))
         return Evaluation(
-            log_likelihood=float(state.value + prior - 0.5 * log_det),
-            offset=x,
+            # What the next step would gain, half its slope, need not be computed.
+            log_likelihood=float(
+                state.value + 0.5 * max(float(step @ state.gradient), 0.0) + prior - 0.5 * log_det
+            ),
+            offset=x + step if step @ state.gradient < 0.2 else x,
             offset_sigma=np.sqrt(np.diag(covariance)),
             member=state.member,
         )
@@ -250,6 +265,7 @@ class ClusterLikelihood:
             pairs = _Pairs(self, *found, spread)
             offset = known if known is not None else self._marginalise(pairs).offset
             self.outlier = self._outliers(pairs, offset)
+            self._begin = offset
         self._blur = 0.0
         self._set_variance()
 
@@ -362,7 +378,7 @@ class _Pairs:
     def residuals(self, x: Array) -> tuple[Array, Array]:
         """Residuals (N, K, C) at the mean place on each piece, and the pieces' shares (N, K)."""
         miss, _, density, mean, _ = self._along(x)
-        share = np.exp(density - logsumexp(density, axis=1, keepdims=True))
+        share = np.exp(density - _log_sum(density)[:, None])
         return miss - mean[..., None] * self.step, share
 
     def at(self, x: Array) -> _State:
@@ -370,7 +386,7 @@ class _Pairs:
         # The share of non-members; a star's own probability, if given, shifts its logit.
         logit = x[-1] - self.prior_mean[-1] + self.field_logit
         log_in, log_out = -np.logaddexp(0.0, logit), -np.logaddexp(0.0, -logit)
-        inside = log_in + logsumexp(density, axis=1)
+        inside = log_in + _log_sum(density)
         outside = log_out + self.field
         total = np.logaddexp(inside, outside)
         member = np.exp(inside - total)
@@ -435,6 +451,12 @@ class _State:
         return np.asarray(cho_solve(self.factor, self.gradient))
 
 
+def _log_sum(a: Array) -> Array:
+    """log of the sum of exponentials along the last axis; scipy's costs more than it sums."""
+    top = a.max(-1)
+    return np.asarray(top + np.log(np.exp(a - top[..., None]).sum(-1)))
+
+
 def _log_normal_mass(low: Array, high: Array) -> Array:
     """log(Phi(high) - Phi(low)) for low < high, also far in the tails."""
     flip = low > 0
@@ -443,13 +465,27 @@ def _log_normal_mass(low: Array, high: Array) -> Array:
     return top + np.log1p(-np.exp(np.minimum(bottom - top, -1e-12)))
 
 
-def _brightness(middle: Array, weight: Array, value: Array) -> Array:
-    """Log density (N,) per mag of members at magnitudes ``value``, smoothed by 0.1 mag."""
-    width, reach = 0.05, 8
-    edge = min(middle.min(), value.min()) - 1.0
-    bins = int((max(middle.max(), value.max()) + 1.0 - edge) / width) + 1
-    counts = np.bincount(((middle - edge) / width).astype(int), weight, bins)
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / 2.0) ** 2)
-    density = np.convolve(counts, kernel / kernel.sum(), "same") / width
-    centres = edge + width * (np.arange(bins) + 0.5)
-    return np.log(np.interp(value, centres, density) + _EMPTY)
+def _brightness(start: Array, step: Array, weight: Array, value: Array, sigma: float) -> Array:
+    """Log density (N,) per mag of members at magnitudes ``value``, measured with error ``sigma``.
+
+    Pieces are spread evenly over their length: their share brighter than x is a broken line, whose
+    slopes are summed where pieces begin and end.
+    """
+    length = np.maximum(np.abs(step), 1e-3)
+    low = np.minimum(start, start + step)
+    edge = np.concatenate([low, low + length])
+    slope = np.concatenate([weight / length, -weight / length])
+    order = np.argsort(edge)
+    edge = edge[order]
+    slope = np.cumsum(slope[order])[:-1]
+    share = np.concatenate([[0.0], np.cumsum(slope * np.diff(edge))])
+    width = sigma / 2
+    reach = np.arange(-8, 9)
+    bins = np.arange(value.min() - 6 * sigma, value.max() + 6 * sigma + width, width)
+    density = np.diff(np.interp(bins, edge, share, left=0.0, right=1.0)) / width
+    kernel = np.exp(-0.5 * (reach / 2.0) ** 2)
+    if len(density) < len(kernel):
+        kernel = kernel[8:9]
+    density = np.convolve(density, kernel / kernel.sum(), "same")
+    centres = 0.5 * (bins[1:] + bins[:-1])
+    return np.log(np.interp(value, centres, density.clip(min=0.0)) + _EMPTY)

@@ -3,8 +3,10 @@
 Samples of all rounds count, each weighted by the target over the mixture of all proposals so far
 (Cornuet et al. 2012, Scand. J. Stat. 39, 798). Rounds begin from a broad proposal; each next one
 adapts to the weights so far, flattened to a power below one until enough samples have a say
-(Koblents & Miguez 2015, Stat. Comput. 25, 407). A proposal is half a Student density about the
-mean, half a mixture of them at places drawn by weight, so that a second mode is kept.
+(Koblents & Miguez 2015, Stat. Comput. 25, 407). A proposal is a mixture of three: a Student density
+of the samples' mean and covariance; Student densities at places drawn by weight, so that a second
+mode is kept; and one about the peak of a parabola through the highest values so far, which leaps
+to a narrow peak that no sample has reached.
 """
 
 from __future__ import annotations
@@ -90,8 +92,7 @@ def sample_importance(
         )
         if len(z) >= most or (found.effective >= effective and len(proposals) > 3):
             return found
-        flat = _flatten(log_weight)
-        new, density = _adapt(z, flat, rng, min(per_round, most - len(z)))
+        new, density = adapted(found, rng, min(per_round, most - len(z)))
         proposals.append((len(new), density))
         target = np.concatenate([target, [log_target(place) for place in new]])
         z = np.concatenate([z, new])
@@ -112,8 +113,9 @@ def _flatten(log_weight: Array) -> Array:
     return np.asarray(weight / weight.sum())
 
 
-def _adapt(z: Array, weight: Array, rng: np.random.Generator, n: int) -> tuple[Array, Density]:
-    """New places (n, D), and the density they come from."""
+def adapted(run: Run, rng: np.random.Generator, n: int) -> tuple[Array, Density]:
+    """Places (n, D) about where a run found its target, and the density that they come from."""
+    z, weight = run.z, _flatten(run.log_weight)
     dimensions = z.shape[1]
     mean = weight @ z
     spread = (z - mean).T @ ((z - mean) * weight[:, None])
@@ -121,9 +123,11 @@ def _adapt(z: Array, weight: Array, rng: np.random.Generator, n: int) -> tuple[A
     size = 1.0 / (weight**2).sum()
     silverman = (4 / ((dimensions + 2) * size)) ** (1 / (dimensions + 4))
     chosen = rng.choice(len(z), _CENTRES, p=weight)
+    peak, width = _parabola(z, run.log_target, mean, spread)
     parts = [
-        (0.5, mean[None], np.linalg.cholesky(1.2 * spread)),
-        (0.5, z[chosen], np.linalg.cholesky(silverman**2 * spread)),
+        (0.3, mean[None], np.linalg.cholesky(1.2 * spread)),
+        (0.3, z[chosen], np.linalg.cholesky(silverman**2 * spread)),
+        (0.4, peak[None], np.linalg.cholesky(1.3 * width)),
     ]
 
     def density(x: Array) -> Array:
@@ -132,11 +136,45 @@ def _adapt(z: Array, weight: Array, rng: np.random.Generator, n: int) -> tuple[A
         )
 
     rows = []
-    for share, (_, centres, root) in zip((n - n // 2, n // 2), parts, strict=True):
-        scale = np.sqrt(_FREEDOM / rng.chisquare(_FREEDOM, (share, 1)))
-        pick = centres[rng.integers(len(centres), size=share)]
-        rows.append(pick + scale * rng.standard_normal((share, dimensions)) @ root.T)
+    which = rng.choice(len(parts), n, p=[share for share, _, _ in parts])
+    for number, (_, centres, root) in enumerate(parts):
+        some = int((which == number).sum())
+        scale = np.sqrt(_FREEDOM / rng.chisquare(_FREEDOM, (some, 1)))
+        pick = centres[rng.integers(len(centres), size=some)]
+        rows.append(pick + scale * rng.standard_normal((some, dimensions)) @ root.T)
     return np.concatenate(rows), density
+
+
+def _parabola(z: Array, log_target: Array, mean: Array, spread: Array) -> tuple[Array, Array]:
+    """Peak (D,) and covariance (D, D) of a normal density fitted to the highest values.
+
+    Curvatures that do not bend down, or less than the samples' spread allows, are those of the
+    spread; the peak is kept within it.
+    """
+    dimensions = z.shape[1]
+    terms = (dimensions + 1) * (dimensions + 2) // 2
+    order = np.argsort(-log_target)[: 3 * terms]
+    order = order[np.isfinite(log_target[order])]
+    if len(order) < 1.5 * terms:
+        return mean, spread
+    root = np.linalg.cholesky(spread)
+    best = z[order[0]]
+    x = np.linalg.solve(root, (z[order] - best).T).T
+    drop = log_target[order[0]] - log_target[order]
+    trust = 1.0 / (1.0 + drop / max(float(np.median(drop)), 3.0)) ** 2
+    rows, columns = np.triu_indices(dimensions)
+    features = np.column_stack([np.ones(len(x)), x, x[:, rows] * x[:, columns]])
+    fitted = np.linalg.lstsq(features * trust[:, None], -drop * trust, rcond=1e-10)[0]
+    slope = fitted[1 : dimensions + 1]
+    curvature = np.zeros((dimensions, dimensions))
+    curvature[rows, columns] = -fitted[dimensions + 1 :]
+    curvature += curvature.T
+    value, vector = np.linalg.eigh(curvature)
+    value = np.clip(value, 1.0, 1e6)
+    step = vector @ ((vector.T @ slope) / value)
+    step *= min(1.0, 2.0 / max(float(np.linalg.norm(step)), 1e-9))
+    shape = root @ vector
+    return best + root @ step, (shape / value) @ shape.T
 
 
 def _student(x: Array, centres: Array, root: Array) -> Array:
@@ -152,8 +190,3 @@ def _student(x: Array, centres: Array, root: Array) -> Array:
     height -= np.log(np.diag(root)).sum()
     bumps = -half * np.log1p(square / _FREEDOM)
     return np.asarray(height + logsumexp(bumps, axis=1) - math.log(len(centres)))
-
-
-def adapted(run: Run, rng: np.random.Generator, n: int) -> tuple[Array, Density]:
-    """Places (n, D) about where a run found its target, and the density that they come from."""
-    return _adapt(run.z, _flatten(run.log_weight), rng, n)

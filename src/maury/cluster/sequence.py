@@ -2,8 +2,8 @@
 
 An isochrone is a broken line in the space of all bands, drawn once for single stars and once for
 each of some mass ratios. Each piece of a line carries the share of stars that the mass function
-and the companions' law put there. A star's likelihood is integrated along each piece, so that precise
-photometry does not fall between two models.
+and the companions' law put there. A star's likelihood is integrated along each piece, so that
+precise photometry does not fall between two models.
 """
 
 from __future__ import annotations

@@ -1,0 +1,110 @@
+"""The shared errors' slopes and curvatures against finite differences, and other closed forms."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import norm
+
+from maury.cluster.candidates import Candidates, read_candidates
+from maury.cluster.field import FieldModel
+from maury.cluster.likelihood import (
+    ClusterLikelihood,
+    Noise,
+    _brightness,
+    _log_normal_mass,
+    _Pairs,
+)
+from maury.cluster.mock import mock_cluster
+from maury.cluster.sequence import StellarModel
+from maury.sky.isochrones import load_isochrones
+from maury.sky.photometry import cached_table
+
+BANDS = (*(f"GAIA/GAIA3.{b}" for b in ("G", "Gbp", "Grp")), "2MASS/2MASS.J", "2MASS/2MASS.Ks")
+THETA = torch.tensor([8.5, 0.0, 250.0, 400.0, 0.3, 0.05])
+TRUTH = (8.5, 0.0, 400.0, 0.3, 0.05)
+
+
+@pytest.fixture(scope="module")
+def likelihood() -> ClusterLikelihood:
+    mock = mock_cluster(THETA, seed=4, bands=BANDS)
+    stars = read_candidates(mock.measurements).spread_over_magnitudes(25)
+    table = cached_table("phoenix-kurucz", BANDS)
+    isochrones = load_isochrones()
+    model = StellarModel(isochrones, table)
+    return ClusterLikelihood(stars, model, FieldModel(isochrones, table), Noise())
+
+
+def test_pieces_carry_all_stars_and_fall_in_brightness_with_dust(
+    likelihood: ClusterLikelihood,
+) -> None:
+    pieces = likelihood.model.sequence(8.5, 0.0, 0.3)
+    assert pieces is not None
+    assert np.exp(pieces.log_weight).sum() == pytest.approx(1.0)
+    assert np.all(pieces.dust > 0)
+    pairs = np.exp(pieces.log_weight)[pieces.q > 0].sum()
+    assert 0.1 < pairs < 0.4
+    assert likelihood.model.sequence(2.0, 0.0, 0.3) is None
+
+
+def test_slopes_and_curvatures_are_those_of_finite_differences(
+    likelihood: ClusterLikelihood,
+) -> None:
+    found = likelihood._prepare(*TRUTH[:4])
+    assert found is not None
+    pairs = _Pairs(likelihood, *found, TRUTH[4])
+    rng = np.random.default_rng(0)
+    x = likelihood.prior_mean + 0.3 * likelihood.prior_sigma * rng.standard_normal(2 * 5 + 2)
+    state = pairs.at(x)
+    size = 1e-4 * likelihood.prior_sigma
+    for index in range(len(x)):
+        step = size[index] * (np.arange(len(x)) == index)
+        up, down = pairs.at(x + step), pairs.at(x - step)
+        slope = (up.value - down.value) / (2 * size[index])
+        scale = 1 / likelihood.prior_sigma
+        assert slope == pytest.approx(state.gradient[index], rel=1e-3, abs=1e-3 * scale[index])
+        bend = -(up.gradient - down.gradient) / (2 * size[index])
+        hessian = np.tril(state.factor[0]) @ np.tril(state.factor[0]).T
+        np.testing.assert_allclose(
+            bend, hessian[index], rtol=0.02, atol=0.02 * scale[index] * scale.max()
+        )
+
+
+def test_the_truth_is_likelier_than_what_is_far_from_it(likelihood: ClusterLikelihood) -> None:
+    best = likelihood(*TRUTH)
+    assert best is not None
+    for change in ((1.0, 0, 0, 0, 0), (0, 0, 150.0, 0, 0), (0, 0, 0, 1.0, 0), (0, -0.6, 0, 0, 0)):
+        other = likelihood(*np.add(TRUTH, change))
+        assert other is None or other.log_likelihood < best.log_likelihood - 3
+    assert likelihood(2.0, 0.0, 400.0, 0.3, 0.05) is None
+
+
+def test_a_spoilt_band_of_one_star_is_found(likelihood: ClusterLikelihood) -> None:
+    stars = likelihood.stars
+    member = likelihood(*TRUTH).member  # type: ignore[union-attr]
+    star = int(np.argmax(member))
+    value = stars.value.copy()
+    value[star, 3] += 1.0
+    names = ("bands", "sigma", "membership", "row", "rows", "reference")
+    kept = {name: getattr(stars, name) for name in names}
+    spoilt = ClusterLikelihood(
+        Candidates(value=value, **kept), likelihood.model, likelihood.field, likelihood.noise
+    )
+    spoilt.find_outliers(*TRUTH)
+    assert spoilt.outlier[star, 3] > 0
+    assert spoilt.outlier[star, [0, 1, 2, 4]].max() == 0
+
+
+def test_normal_mass_between_two_places_also_in_the_tails() -> None:
+    low, high = np.array([-1.0, 3.0, 20.0, -25.0]), np.array([1.0, 4.0, 21.0, -24.0])
+    expected = [
+        *(np.log(norm.cdf(1) - norm.cdf(-1)), np.log(norm.sf(3) - norm.sf(4))),
+        *(norm.logsf(20.0), norm.logcdf(-24.0)),
+    ]
+    np.testing.assert_allclose(_log_normal_mass(low, high), expected, rtol=1e-6)
+
+
+def test_brightness_is_the_smoothed_density_of_the_pieces() -> None:
+    start, step = np.array([10.0, 14.0]), np.array([2.0, -1.0])
+    value = np.array([10.5, 13.5, 12.6, 20.0])
+    density = np.exp(_brightness(start, step, np.array([0.6, 0.4]), value, 0.05))
+    np.testing.assert_allclose(density, [0.301, 0.401, 0.001, 0.001], atol=2e-3)
