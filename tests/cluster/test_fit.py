@@ -26,7 +26,7 @@ def mock() -> MockCluster:
 
 @pytest.fixture(scope="module")
 def posterior(mock: MockCluster) -> maury.cluster.ClusterPosterior:
-    return maury.cluster.infer(mock.measurements, stars=50, evaluations=240, effective=60)
+    return maury.cluster.infer(mock.measurements, stars=40, evaluations=160, effective=40)
 
 
 def test_a_simulated_cluster_is_recovered(
@@ -47,7 +47,7 @@ def test_non_members_are_told_from_members(
 ) -> None:
     assert np.mean(posterior.membership[mock.member]) > 0.85
     assert np.mean(posterior.membership[~mock.member]) < 0.5
-    assert posterior.used.sum() == 50
+    assert posterior.used.sum() == 40
 
 
 def test_shared_errors_come_with_their_priors(
@@ -71,7 +71,7 @@ def test_an_offset_of_one_band_moves_nothing_beyond_the_errors(
     value = obs.value.clone()
     value[:, obs.channels.index("2MASS/2MASS.J")] += 0.03
     shifted = Measurements.from_dense(obs.channels, value, obs.sigma)
-    moved = maury.cluster.infer(shifted, stars=50, evaluations=240, effective=60)
+    moved = maury.cluster.infer(shifted, stars=40, evaluations=160, effective=40)
     for name in ("log_age", "mh", "distance", "a_v"):
         change = np.mean(moved[name]) - np.mean(posterior[name])
         assert abs(change) < 1.5 * np.std(posterior[name]), name
@@ -81,7 +81,7 @@ def test_an_offset_of_one_band_moves_nothing_beyond_the_errors(
 
 def test_a_seed_gives_the_same_answer_again(mock: MockCluster) -> None:
     first, second = (
-        maury.cluster.infer(mock.measurements, seed=5, stars=20, evaluations=40, effective=10)
+        maury.cluster.infer(mock.measurements, seed=5, stars=20, evaluations=30, effective=10)
         for _ in range(2)
     )
     assert np.array_equal(first.draws, second.draws)

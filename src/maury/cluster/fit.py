@@ -226,7 +226,7 @@ def _diagnose(
     return Diagnostics(
         effective=effective,
         evaluations=evaluations,
-        disagreement=float(np.max(np.ptp(means, axis=0) / pooled)),
+        disagreement=float(np.max(np.ptp(means, axis=0) / np.maximum(pooled, 1e-12))),
         evidence_difference=float(np.ptp([run.log_evidence for run in runs])),
     )
 

@@ -217,8 +217,12 @@ class ClusterLikelihood:
         state = pairs.at(x)
         for _ in range(8):
             step = state.newton()
-            if step @ state.gradient < 0.2:
+            gain = 0.5 * float(step @ state.gradient)
+            if gain < 0.1:
+                # The last step's gain is known without evaluating it.
+                x = x + step
                 break
+            gain = 0.0
             for shrink in (1.0, 0.5, 0.2, 0.05):
                 trial = pairs.at(x + shrink * step)
                 if trial.value > state.value:
@@ -231,11 +235,8 @@ class ClusterLikelihood:
         prior = -np.log(self.prior_sigma).sum()
         covariance = cho_solve(factor, np.eye(len(x)))
         return Evaluation(
-            # What the next step would gain, half its slope, need not be computed.
-            log_likelihood=float(
-                state.value + 0.5 * max(float(step @ state.gradient), 0.0) + prior - 0.5 * log_det
-            ),
-            offset=x + step if step @ state.gradient < 0.2 else x,
+            log_likelihood=float(state.value + gain + prior - 0.5 * log_det),
+            offset=x,
             offset_sigma=np.sqrt(np.diag(covariance)),
             member=state.member,
         )
