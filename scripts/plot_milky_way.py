@@ -43,9 +43,8 @@ def density_map(axes: Axes, model: MilkyWay, side: bool) -> None:
     density = model.density(place).sum(-1).numpy()
     colours = axes.pcolormesh(wide, high, density, norm=LogNorm(1e-6, 10), cmap="magma")
     axes.plot(-model.galaxy.sun.radius / 1000, 0, "o", mfc="none", mec="white", ms=5)
-    axes.annotate(
-        "Sun", (-model.galaxy.sun.radius / 1000, 0), (4, 4), None, "offset points", color="white"
-    )
+    style = {"xytext": (4, 4), "textcoords": "offset points", "color": "white"}
+    axes.annotate("Sun", (-model.galaxy.sun.radius / 1000, 0), **style)
     axes.set(xlabel="x [kpc]", ylabel="z [kpc]" if side else "y [kpc]", aspect="equal")
     axes.set_title("from the side" if side else "from above", fontsize=10)
     axes.figure.colorbar(colours, ax=axes, label="systems born [pc$^{-3}$]", shrink=0.8)

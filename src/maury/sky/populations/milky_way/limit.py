@@ -21,11 +21,11 @@ _STEP = 0.25
 _MARGIN = 0.5
 """How much fainter than the limit stars still shape the proposal, mag: it errs on the wide side."""
 
-_EVEN = 0.1
-"""Share of the proposal that knows nothing of the limit."""
+_EVEN, _SMOOTHED = 0.05, 0.2
+"""Shares of the proposal that know nothing of the limit, and that are averaged over phases."""
 
 _SMOOTH = 5
-"""Nodes of EEP over which the proposal is averaged."""
+"""Nodes of EEP over which they are averaged."""
 
 
 @dataclass(frozen=True)
@@ -120,15 +120,25 @@ class Proposal:
             edge = low + _STEP * torch.arange(classes, dtype=torch.float64)
             edge[0] = -math.inf
             counted = weight * (headroom + _MARGIN >= edge[:, None]) * seen
-        table = torch.zeros(classes, phases, dtype=torch.float64)
-        table.index_add_(1, interval, counted)
-        visible = table.sum(1) / len(interval)
+        total, squares = (torch.zeros(classes, phases, dtype=torch.float64) for _ in range(2))
+        total.index_add_(1, interval, counted)
+        squares.index_add_(1, interval, counted**2)
+        # Phases of very different stars are proposed more often than their mean weight asks, in
+        # proportion to the root of their mean square: then few stars weigh much more than others.
+        drawn = torch.bincount(interval, minlength=phases)
+        spread = torch.sqrt(squares * drawn)
         smooth = torch.nn.functional.avg_pool1d(
-            table[:, None], _SMOOTH, 1, _SMOOTH // 2, count_include_pad=False
+            spread[:, None], _SMOOTH, 1, _SMOOTH // 2, count_include_pad=False
         )[:, 0]
-        everything = (table[0] > 0).double()
-        share = (1 - _EVEN) * smooth / smooth.sum(1, keepdim=True).clamp(min=1e-300)
-        share = share + _EVEN * everything / everything.sum().clamp(min=1.0)
+        parts = (
+            (1 - _EVEN - _SMOOTHED, spread),
+            (_SMOOTHED, smooth),
+            (_EVEN, (total[0] > 0).double().expand_as(total)),
+        )
+        share = torch.stack(
+            [amount * part / part.sum(1, keepdim=True).clamp(min=1e-300) for amount, part in parts]
+        ).sum(0)
+        visible = total.sum(1) / len(interval)
         return cls(low, visible, share / share.sum(1, keepdim=True).clamp(min=1e-300))
 
     def of(self, modulus: Tensor) -> Tensor:
