@@ -28,6 +28,7 @@ Array = NDArray[np.float64]
 _PILOT_STARS = 60
 _PILOT_BLUR = 0.1
 _RUNS = 2
+_APPROACHED = 25.0
 _CHUNK = 400
 """Stars at a time when the memberships of all rows are computed."""
 
@@ -52,7 +53,8 @@ def infer(
 
     The stars' exact marginal likelihoods are multiplied, never approximate posteriors, with errors
     that stars share integrated out and the prior counted once; see `maury.cluster.likelihood`. Two
-    independent runs of adaptive importance sampling must agree (`ClusterPosterior.diagnostics`).
+    runs of adaptive importance sampling, apart but for where they begin, must agree
+    (`ClusterPosterior.diagnostics`).
 
     Parameters
     ----------
@@ -98,7 +100,7 @@ def infer(
     noise = noise if noise is not None else Noise()
     prior = prior if prior is not None else ClusterPrior()
     coordinates = Coordinates(prior, parallax_distance(chosen, prior))
-    streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(_RUNS + 2)]
+    streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(_RUNS + 3)]
 
     few = chosen.spread_over_magnitudes(_PILOT_STARS)
     pilot_target = _Target(ClusterLikelihood(few, model, field, noise), coordinates)
@@ -115,23 +117,34 @@ def infer(
     likelihood = ClusterLikelihood(chosen, model, field, noise)
     best = coordinates.theta(pilot.z[int(np.argmax(pilot.log_target))])
     likelihood.find_outliers(*best)
+    # The way from the pilot's soft target to the sharp one is gone once, in short rounds.
+    places, density = adapted(pilot, streams[1], 60)
+    approach = sample_importance(
+        _Target(likelihood, coordinates),
+        (places, density),
+        rng=streams[1],
+        per_round=40,
+        effective=_APPROACHED,
+        most=evaluations,
+    )
     runs, targets = [], []
-    for rng in streams[1 : 1 + _RUNS]:
+    for rng in streams[2 : 2 + _RUNS]:
         target = _Target(likelihood, coordinates)
-        places, density = adapted(pilot, rng, max(evaluations // 8, 50))
+        places, density = adapted(approach, rng, max(evaluations // 8, 50))
         runs.append(
             sample_importance(
                 target,
                 (places, density),
                 rng=rng,
-                per_round=max(evaluations // 12, 20),
+                per_round=max(evaluations // 12, 40),
                 effective=effective,
                 most=evaluations,
             )
         )
         targets.append(target)
+    spent = len(pilot.z) + len(approach.z)
     found = [e for target in targets for e in target.evaluations]
-    return _gather(everyone, likelihood, coordinates, runs, found, len(pilot.z), streams[-1], draws)
+    return _gather(everyone, likelihood, coordinates, runs, found, spent, streams[-1], draws)
 
 
 class _Target:
@@ -154,7 +167,7 @@ def _gather(
     coordinates: Coordinates,
     runs: list[Run],
     found: list[Evaluation | None],
-    pilot: int,
+    spent: int,
     rng: np.random.Generator,
     draws: int,
 ) -> ClusterPosterior:
@@ -190,7 +203,7 @@ def _gather(
         offsets=_offset_table(stars, mean, sigma, likelihood.prior_sigma),
         non_members=(float(expit(mean[-1])), float(sigma[-1] * expit(mean[-1]) * expit(-mean[-1]))),
         outliers=_outlier_table(stars, likelihood.outlier),
-        diagnostics=_diagnose(runs, coordinates, effective_size(log_weight), len(found) + pilot),
+        diagnostics=_diagnose(runs, coordinates, effective_size(log_weight), len(found) + spent),
         stars=stars,
         model=likelihood.model,
     )
