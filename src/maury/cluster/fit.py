@@ -118,7 +118,7 @@ def infer(
     best = coordinates.theta(pilot.z[int(np.argmax(pilot.log_target))])
     likelihood.find_outliers(*best)
     # The way from the pilot's soft target to the sharp one is gone once, in short rounds.
-    places, density = adapted(pilot, streams[1], 60)
+    places, density = adapted(pilot, streams[1], min(60, evaluations))
     approach = sample_importance(
         _Target(likelihood, coordinates),
         (places, density),
@@ -130,13 +130,13 @@ def infer(
     runs, targets = [], []
     for rng in streams[2 : 2 + _RUNS]:
         target = _Target(likelihood, coordinates)
-        places, density = adapted(approach, rng, max(evaluations // 8, 50))
+        places, density = adapted(approach, rng, max(evaluations // 8, 20))
         runs.append(
             sample_importance(
                 target,
                 (places, density),
                 rng=rng,
-                per_round=max(evaluations // 12, 40),
+                per_round=max(evaluations // 12, 20),
                 effective=effective,
                 most=evaluations,
             )

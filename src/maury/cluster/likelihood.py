@@ -60,6 +60,8 @@ class Noise:
         Width (mag) of the models' error at 3500 K, shared by all stars of a cluster, in each band.
     outlier_fraction, outlier_sigma, wild_fraction, wild_sigma : float
         As in `PhotometricConfig`.
+    parallax_ratio : float
+        True over stated error of outlying parallaxes, as in `AstrometricConfig`.
     field_fraction : float
         Where the prior of the share of non-members is centred; its logit has a width of 1.
     """
@@ -72,6 +74,7 @@ class Noise:
     outlier_sigma: float = 0.35
     wild_fraction: float = 0.004
     wild_sigma: float = 2.0
+    parallax_ratio: float = 4.0
     field_fraction: float = 0.1
 
 
@@ -292,24 +295,26 @@ class ClusterLikelihood:
         noise = self.noise
         honest = np.where(self.stars.present, self.variance - self.outlier, 1.0)
         expected = (share[..., None] * residual**2).sum(1)
-        parallax = np.arange(honest.shape[1]) == honest.shape[1] - 1
-        unit = np.where(parallax, 10 * np.sqrt(honest), 1.0)
-        kinds = [
+        kinds = (
             (1 - noise.outlier_fraction - noise.wild_fraction, 0.0),
             (noise.outlier_fraction, noise.outlier_sigma),
             (noise.wild_fraction, noise.wild_sigma),
-        ]
-        log_odds = []
+        )
+        added, log_odds = [], []
         for fraction, sigma in kinds:
-            variance = honest + (sigma * unit) ** 2
+            extra = np.full_like(honest, sigma**2)
+            # Parallaxes are never wild: a star far from the cluster's is another's.
+            extra[:, -1] = (noise.parallax_ratio**2 - 1) * honest[:, -1] * (sigma > 0)
+            variance = honest + extra
+            added.append(extra)
             log_odds.append(math.log(fraction) - 0.5 * (expected / variance + np.log(variance)))
         best = np.argmax(log_odds, axis=0)
-        added = np.array([sigma for _, sigma in kinds])[best] ** 2 * unit**2
+        chosen = np.take_along_axis(np.array(added), best[None], 0)[0]
         bad = (best > 0) & self.stars.present
         # Where most bands are bad, the star is; the parallax of a star counts on its own.
         few = bad[:, :-1].sum(1) <= 0.4 * self.stars.present[:, :-1].sum(1)
         bad &= few[:, None]
-        return np.where(bad, added, 0.0)
+        return np.where(bad, chosen, 0.0)
 
 
 class _Pairs:
