@@ -21,11 +21,12 @@ from maury.catalogs.job import infer_file
 from maury.catalogs.mock import mock_catalog
 from maury.catalogs.writers import write_table
 from maury.inference.posterior import Posterior
+from maury.nets.estimator import Estimator
 from maury.simulator import Simulator
 from maury.training.checkpoint import Progress
-from maury.training.network import build_network
 from maury.training.config import read_config
 from maury.training.folder import save_model
+from maury.training.network import build_network
 
 PAPER_CONFIG = Path(__file__).parents[1] / "configs" / "iris-paper.toml"
 PAPER_SHARE = 0.1
