@@ -221,7 +221,9 @@ def _of_others(
         part = left.take(np.arange(start, min(start + _CHUNK, len(left))))
         other = ClusterLikelihood(part, likelihood.model, likelihood.field, likelihood.noise)
         pairs = [(t, e.offset) for t, e in zip(theta, found, strict=True) if e is not None]
-        other.find_outliers(*pairs[0][0], known=pairs[0][1])
+        first, known = pairs[0]
+        log_age, mh, distance, a_v, spread = first.tolist()
+        other.find_outliers(log_age, mh, distance, a_v, spread, known=known)
         parts.append(np.nanmean([other.members(tuple(t), x) for t, x in pairs], axis=0))
     return np.concatenate(parts) if parts else np.zeros(0)
 
