@@ -51,7 +51,7 @@ def test_slopes_and_curvatures_are_those_of_finite_differences(
 ) -> None:
     found = likelihood._prepare(*TRUTH[:4])
     assert found is not None
-    pairs = _Pairs(likelihood, *found, TRUTH[4])
+    pairs = _Pairs(likelihood, *found, TRUTH[2], TRUTH[4])
     rng = np.random.default_rng(0)
     x = likelihood.prior_mean + 0.3 * likelihood.prior_sigma * rng.standard_normal(2 * 5 + 2)
     state = pairs.at(x)

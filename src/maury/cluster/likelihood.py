@@ -7,8 +7,9 @@ given age, metallicity, distance and dust, the density of one star's measurement
     L_n = (1 - f) sum_j w_j int_0^1 dt N(y_n; M_j + t D_j + G_j x, C_nj) / p(G_n) + f F_n / p_F(G_n)
 
 over pieces j of the isochrones of single stars and pairs (`sequence`). C is diagonal (errors and
-each star's own floor) but for differential reddening, a normal latent A_V along the dust's
-direction. The parallax is one more channel. F is the density of non-members (`field`).
+each star's own floor) but for two normal latents of each star: its A_V (differential reddening) and
+its place along the line of sight. The parallax is one more channel. F is the density of non-members
+(`field`).
 
 Everything is conditional on the magnitude in one band: how many stars of which brightness a table
 lists depends on its selection, completeness, and mass segregation, which nobody models here.
@@ -60,6 +61,9 @@ class Noise:
         Width (mag) of the models' error at 3500 K, shared by all stars of a cluster, in each band.
     outlier_fraction, outlier_sigma, wild_fraction, wild_sigma : float
         As in `PhotometricConfig`.
+    depth : float
+        Standard deviation (pc) of the stars' distances: half-mass radii of open clusters near the
+        Sun are 2 to 5 pc (Piskunov et al. 2007, A&A 468, 151).
     parallax_ratio : float
         True over stated error of outlying parallaxes, as in `AstrometricConfig`.
     field_fraction : float
@@ -74,6 +78,7 @@ class Noise:
     outlier_sigma: float = 0.35
     wild_fraction: float = 0.004
     wild_sigma: float = 2.0
+    depth: float = 2.5
     parallax_ratio: float = 4.0
     field_fraction: float = 0.1
 
@@ -161,7 +166,7 @@ class ClusterLikelihood:
     ) -> Evaluation | None:
         """The evaluation, or None where there are no models."""
         found = self._prepare(log_age, mh, distance, a_v)
-        return None if found is None else self._marginalise(_Pairs(self, *found, spread))
+        return None if found is None else self._marginalise(_Pairs(self, *found, distance, spread))
 
     def _prepare(
         self, log_age: float, mh: float, distance: float, a_v: float
@@ -266,7 +271,7 @@ class ClusterLikelihood:
             found = self._prepare(log_age, mh, distance, a_v)
             if found is None:
                 break
-            pairs = _Pairs(self, *found, spread)
+            pairs = _Pairs(self, *found, distance, spread)
             offset = known if known is not None else self._marginalise(pairs).offset
             self.outlier = self._outliers(pairs, offset)
             self._begin = offset
@@ -287,7 +292,7 @@ class ClusterLikelihood:
         found = self._prepare(*theta[:4])
         if found is None:
             return np.full(len(self.stars), np.nan)
-        return _Pairs(self, *found, theta[4]).at(offset).member
+        return _Pairs(self, *found, theta[2], theta[4]).at(offset).member
 
     def _outliers(self, pairs: _Pairs, x: Array) -> Array:
         """Variance (N, C) that outliers add, 0 for good measurements."""
@@ -326,6 +331,7 @@ class _Pairs:
         pieces: Sequence,
         index: NDArray[np.int64],
         brightness: Array,
+        distance: float,
         spread: float,
     ) -> None:
         stars = whole.stars
@@ -337,11 +343,18 @@ class _Pairs:
         self.weight = np.broadcast_to(w, (*index.shape, w.shape[-1]))
         self.base = stars.value[:, None, :] - pieces.start[index]
         self.cool = pieces.cool[index]
-        dust = self.weight * pieces.dust[index]
-        stiffness = (dust * pieces.dust[index]).sum(-1)
-        tight = 1.0 + spread**2 * stiffness
-        # Sherman-Morrison: C^-1 a = W a - u (u . a), with u of this length.
-        self.dust = dust * (spread / np.sqrt(tight))[..., None]
+        # Sherman-Morrison, twice: C^-1 a = W a - sum_l u_l (u_l . a), for each star's own A_V and
+        # its own place along the line of sight.
+        nearer = np.ones(stars.value.shape[1])
+        nearer[-1] = -0.2 * math.log(10.0) * 1000.0 / distance
+        depth = 5 / math.log(10.0) * whole.noise.depth / distance
+        self.latent: list[Array] = []
+        log_tight = np.zeros(index.shape)
+        for width, direction in ((spread, pieces.dust[index]), (depth, nearer)):
+            pull = self._inverse(np.broadcast_to(direction, self.weight.shape))
+            tight = 1.0 + width**2 * (pull * direction).sum(-1)
+            self.latent.append(pull * (width / np.sqrt(tight))[..., None])
+            log_tight += np.log(tight)
         self.step = pieces.step[index]
         self.along = self._inverse(self.step)
         self.length = np.maximum((self.step * self.along).sum(-1), 1e-6)
@@ -350,11 +363,14 @@ class _Pairs:
         self.height = (
             pieces.log_weight[index]
             + (height + whole._log_odds - brightness)[:, None]
-            - 0.5 * np.log(tight)
+            - 0.5 * log_tight
         )
 
     def _inverse(self, a: Array) -> Array:
-        return self.weight * a - self.dust * (self.dust * a).sum(-1, keepdims=True)
+        result = self.weight * a
+        for latent in self.latent:
+            result = result - latent * (latent * a).sum(-1, keepdims=True)
+        return result
 
     def _miss(self, x: Array) -> Array:
         """Measured less modelled at the beginning of each piece, (N, K, C)."""
@@ -434,7 +450,10 @@ class _Pairs:
         ):
             amount = (gamma * self.cool**power).sum(1) @ weight
             result[rows, columns] += amount[: len(rows)]
-        for vector, share in ((self.dust, gamma), (self.along, gamma * variance)):
+        for vector, share in (
+            *((latent, gamma) for latent in self.latent),
+            (self.along, gamma * variance),
+        ):
             scaled = self._extend(np.sqrt(share)[..., None] * vector).reshape(-1, size)
             result -= scaled.T @ scaled
         return result
