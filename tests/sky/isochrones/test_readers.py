@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from maury.errors import MauryError
-from maury.sky.isochrones import Isochrones, Phase, load_isochrones
+from maury.sky import isochrones
+from maury.sky.isochrones import Isochrones, Phase
 from maury.sky.isochrones.readers.lachesis import read_lachesis
 from maury.sky.isochrones.readers.mist import read_mist
 from maury.sky.isochrones.readers.parsec import read_parsec
+from maury.sky.isochrones.storage import read_isochrones
 
 METALS, AGES = (11, 12), (80, 81, 82)  # indices into the packaged set: -0.25 and 0; 9.5 to 9.6
 MIST_CODES = {0: -1, 1: 0, 2: 2, 3: 3, 4: 4, 5: 5, 6: 6}
@@ -27,7 +29,8 @@ CMD_NAMES = "Zini MH logAge Mini int_IMF Mass logL logTe logg label McoreTP mbol
 
 @pytest.fixture(scope="module")
 def mist() -> Isochrones:
-    return load_isochrones()
+    """The models as published."""
+    return read_isochrones(Path(isochrones.__file__).parent / "data" / "mist.npz")
 
 
 def points(mist: Isochrones, m: int, a: int) -> np.ndarray:

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from maury.sky.isochrones import Isochrones, load_isochrones, overall_metallicity
+from maury.sky.isochrones.observed import share_of_red_dwarf
 from maury.sky.photometry import cached_table
 from maury.sky.populations import binaries
 from maury.sky.populations.densities import uniform
@@ -44,9 +45,8 @@ SCATTER = torch.tensor([0.012, 0.03], dtype=torch.float64)
 """Standard deviations of ln Teff and ln R about the isochrone."""
 
 RED_DWARF_SCATTER = torch.tensor([0.03, 0.07], dtype=torch.float64)
-RED_DWARF_MASS = 0.6
-"""The same below this mass (solar): models make red dwarfs too hot by 2.2% and too small by 4.6%
-(Mann et al. 2015, ApJ 804, 64)."""
+"""The same for red dwarfs: as large as the correction of the isochrones is for them, since models
+do not agree on its form (Mann et al. 2015, ApJ 804, 64)."""
 
 DUST_SCATTER = 0.8
 """Standard deviation of ln A_V about the smooth disc of dust: clouds and holes."""
@@ -295,5 +295,4 @@ class SurveyedGalaxy:
 
 def _scatter(mass: Tensor) -> Tensor:
     """Standard deviations (2, N) of ln Teff and ln R about the isochrone at masses (N,)."""
-    heavy = torch.sigmoid((mass - RED_DWARF_MASS) / 0.05)
-    return torch.lerp(RED_DWARF_SCATTER[:, None], SCATTER[:, None], heavy)
+    return torch.lerp(SCATTER[:, None], RED_DWARF_SCATTER[:, None], share_of_red_dwarf(mass))
