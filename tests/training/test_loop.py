@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from maury.errors import MauryError
 from maury.training import checkpoint
 from maury.training.config import ModelConfig
-from maury.training.loop import LOG_COLUMNS, Training, train
+from maury.training.loop import LOG_COLUMNS, Training, _Batch, train
 
 
 class Killed(Exception):
@@ -31,12 +31,17 @@ def kill_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the run die in the middle of an update."""
     update = Training.update
 
-    def dying(self: Training, number: int) -> float:
+    def dying(self: Training, number: int, batch: _Batch) -> float:
         if number == step:
             raise Killed
-        return update(self, number)
+        return update(self, number, batch)
 
     monkeypatch.setattr(Training, "update", dying)
+
+
+def batch(run: Training, step: int) -> _Batch:
+    """What the run learns from at a step."""
+    return run._stream("train", run.schedule.batch_size)[step]
 
 
 def assert_equal_weights(one: Path, other: Path) -> None:
@@ -149,14 +154,14 @@ def test_the_best_weights_are_a_copy(brief: ModelConfig, tmp_path: Path) -> None
     """A predecessor kept a reference, so that its best weights were always its last."""
     run = Training(brief, tmp_path)
     run.progress.step = 1
-    run.update(0)
+    run.update(0, batch(run, 0))
     run.validate()
     kept = {key: value.clone() for key, value in run.best.state_dict().items()}
     for module in (run.network, run.average.module):
         shared = {p.data_ptr() for p in module.parameters()}
         assert not shared & {p.data_ptr() for p in run.best.parameters()}
     for step in range(1, 4):
-        run.update(step)
+        run.update(step, batch(run, step))
     for key, value in run.best.state_dict().items():
         assert torch.equal(value, kept[key])
     moved = run.average.module.state_dict()
@@ -179,8 +184,8 @@ def test_worse_weights_do_not_replace_better_ones(brief: ModelConfig, tmp_path: 
 
 def test_held_out_stars_are_never_trained_on(brief: ModelConfig, tmp_path: Path) -> None:
     run = Training(brief, tmp_path)
-    seen = torch.cat([run._batch("train", n, 64).measurements.hash() for n in range(5)])
-    held = torch.cat([b.measurements.hash() for b in run._batches("held out", 5, 64)])
+    seen = torch.cat([run._stream("train", 64)[n].measurements.hash() for n in range(5)])
+    held = torch.cat([run._stream("held out", 64)[n].measurements.hash() for n in range(5)])
     assert len(seen.unique()) == len(seen)
     assert not torch.isin(seen, held).any()
 
@@ -192,7 +197,7 @@ def test_a_step_that_blows_up_is_left_out(
     before = {key: value.clone() for key, value in run.network.state_dict().items()}
     loss = run.network.loss
     monkeypatch.setattr(run.network, "loss", lambda *a: loss(*a) * torch.inf)
-    run.update(0)
+    run.update(0, batch(run, 0))
     assert all(torch.equal(v, before[key]) for key, v in run.network.state_dict().items())
 
 

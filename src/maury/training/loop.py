@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import csv
 import hashlib
+import os
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from maury.device import pick_device
 from maury.errors import MauryError
@@ -21,7 +24,7 @@ from maury.measurements import Measurements
 from maury.simulator import Simulator
 from maury.training import checkpoint
 from maury.training.average import MovingAverage
-from maury.training.config import ModelConfig
+from maury.training.config import ModelConfig, fingerprint
 from maury.training.folder import save_model
 from maury.training.network import build_network
 from maury.training.schedule import learning_rate
@@ -87,6 +90,26 @@ class _Batch:
     measurements: Measurements
     population: Tensor
 
+    def to(self, device: torch.device) -> _Batch:
+        return _Batch(
+            self.theta.to(device), self.measurements.to(device), self.population.to(device)
+        )
+
+
+@dataclass(frozen=True)
+class _Stream(Dataset[_Batch]):
+    """Batches by number, each from its own seed: whoever simulates one, it is the same."""
+
+    simulator: Simulator
+    seed: int
+    purpose: str
+    stars: int
+
+    def __getitem__(self, number: int) -> _Batch:
+        generator = torch.Generator().manual_seed(_seed(self.seed, self.purpose, number))
+        drawn = self.simulator.draw(self.stars, generator)
+        return _Batch(drawn.theta, drawn.measurements, drawn.population)
+
 
 class Training:
     """A run: network, its moving average, the best weights so far, and where it stands."""
@@ -100,7 +123,7 @@ class Training:
         self.simulator = Simulator(config.simulator)
         torch.manual_seed(self.schedule.seed)
         self.network = build_network(config, self.simulator)
-        first = self._batch("scales", 0, SCALE_STARS)
+        first = self._stream("scales", SCALE_STARS)[0]
         self.network.fit_scales(first.theta, first.measurements)
         self.network.to(self.device)
         self.average = MovingAverage(self.network, self.schedule.ema_decay)
@@ -125,7 +148,7 @@ class Training:
         if not self.checkpoint_path.exists():
             raise MauryError(f"{self.folder}: holds no checkpoint to resume from")
         self.progress = checkpoint.load_checkpoint(
-            self.checkpoint_path, self._modules(), self.optimizer, self._config_hash()
+            self.checkpoint_path, self._modules(), self.optimizer, fingerprint(self.config)
         )
         self._trim_log()
 
@@ -136,8 +159,9 @@ class Training:
         losses: list[float] = []
         with _bar(console) as bar:
             task = bar.add_task("training", total=self.schedule.steps, loss="", rate="")
-            for step in range(self.progress.step, self.schedule.steps):
-                losses.append(self.update(step))
+            steps = range(self.progress.step, self.schedule.steps)
+            for step, batch in zip(steps, self._ahead(steps), strict=True):
+                losses.append(self.update(step, batch))
                 now = time.monotonic()
                 self.progress.step = step + 1
                 self.progress.seconds = before + now - started
@@ -155,9 +179,9 @@ class Training:
                     break
         self.save()
 
-    def update(self, step: int) -> float:
-        """One step of Adam on fresh stars; returns the loss."""
-        batch = self._batch("train", step, self.schedule.batch_size)
+    def update(self, step: int, batch: _Batch) -> float:
+        """One step of Adam on a batch of fresh stars; returns the loss."""
+        batch = batch.to(self.device)
         # Dropout, too, must come out the same after a resume.
         torch.manual_seed(_seed(self.schedule.seed, "dropout", step))
         for group in self.optimizer.param_groups:
@@ -183,11 +207,9 @@ class Training:
     @torch.no_grad()
     def validate(self) -> float:
         """Loss of the averaged weights on stars never trained on; keeps them if they are best."""
-        stars = self.schedule.validation_stars
-        chunk = min(stars, 2048)
         losses = [
             self.average.module.loss(batch.theta, batch.measurements, batch.population).item()
-            for batch in self._batches("held out", stars // chunk, chunk)
+            for batch in self._held_out(self.schedule.validation_stars)
         ]
         loss = sum(losses) / len(losses)
         if loss < self.progress.best_loss:
@@ -202,7 +224,7 @@ class Training:
             self._modules(),
             self.optimizer,
             self.progress,
-            self._config_hash(),
+            fingerprint(self.config),
         )
 
     def finish(self) -> Path:
@@ -215,20 +237,28 @@ class Training:
     def _modules(self) -> dict[str, torch.nn.Module]:
         return {"network": self.network, "average": self.average.module, "best": self.best}
 
-    def _batch(self, purpose: str, number: int, stars: int) -> _Batch:
-        generator = torch.Generator().manual_seed(_seed(self.schedule.seed, purpose, number))
-        drawn = self.simulator.draw(stars, generator)
-        return _Batch(
-            drawn.theta.to(self.device),
-            drawn.measurements.to(self.device),
-            drawn.population.to(self.device),
+    def _stream(self, purpose: str, stars: int) -> _Stream:
+        return _Stream(self.simulator, self.schedule.seed, purpose, stars)
+
+    def _ahead(self, steps: Iterable[int]) -> Iterable[_Batch]:
+        """The steps' batches, simulated by other processes while the network learns."""
+        stream = self._stream("train", self.schedule.batch_size)
+        if sys.platform != "linux":  # only there do forked processes share the simulator's tables
+            return (stream[step] for step in steps)
+        others = (os.cpu_count() or 1) - 1
+        return DataLoader(
+            stream,
+            sampler=list(steps),
+            batch_size=None,
+            num_workers=others if self.device.type == "cuda" else min(1, others),
+            multiprocessing_context="fork" if others else None,
         )
 
-    def _batches(self, purpose: str, count: int, stars: int) -> Iterator[_Batch]:
-        return (self._batch(purpose, number, stars) for number in range(count))
-
-    def _config_hash(self) -> str:
-        return hashlib.sha256(self.config.model_dump_json().encode()).hexdigest()
+    def _held_out(self, stars: int) -> Iterator[_Batch]:
+        """Batches never trained on, at most 2048 stars each."""
+        chunk = min(stars, 2048)
+        stream = self._stream("held out", chunk)
+        return (stream[number].to(self.device) for number in range(stars // chunk))
 
     def _log(self, loss: float, held_out: float) -> None:
         new = not self.log_path.exists()
