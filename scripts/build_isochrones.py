@@ -63,6 +63,7 @@ PARSEC_PHASES = (
     Phase.GIANT_BRANCH,
     Phase.CORE_HELIUM,
 )
+PARSEC_LOWEST_MASS = 0.11  # solar masses: its isochrones end between 0.090 and 0.116
 HYDROGEN_LIMIT = 0.073  # solar masses (Baraffe et al. 2015)
 
 
@@ -113,7 +114,8 @@ def build_parsec(wheel: Path) -> Isochrones:
     points = replace(points, phase=phase)
     drawn = (points.eep >= FLASH[0]) & (points.eep <= FLASH[1])
     points = hide(points, np.isnan(points.mass) | drawn)
-    return to_isochrones("parsec", hide(points, not_rising(points.mass)))
+    points = extend_below(hide(points, not_rising(points.mass)), PARSEC_LOWEST_MASS)
+    return to_isochrones("parsec", points, lowest_mass=PARSEC_LOWEST_MASS)
 
 
 def build_bhac15(wheel: Path) -> Isochrones:

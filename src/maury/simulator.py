@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
 from maury.instruments.astrometric import AstrometricConfig, AstrometricInstrument
@@ -35,12 +35,22 @@ class SimulatorConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     prior: Literal["field", "box", "galaxy"] = "field"
+    isochrones: Literal["mist", "parsec"] = "mist"
+    """The set that stars of the prior ``galaxy`` are taken from; ``parsec`` must be built first."""
     library: str = "phoenix-kurucz"
     dust_law: Literal["G23", "F99"] = "G23"
     bands: tuple[str, ...] = Field(PAPER_BANDS, min_length=1)
     photometry: PhotometricConfig = PhotometricConfig()
     astrometry: AstrometricConfig = AstrometricConfig()
     knowledge: KnowledgeConfig = KnowledgeConfig()
+
+    @model_validator(mode="after")
+    def _isochrones_are_used(self) -> SimulatorConfig:
+        if self.isochrones != "mist" and not self.placed:
+            raise ValueError(
+                f"isochrones {self.isochrones!r} need prior 'galaxy': {self.prior!r} takes none"
+            )
+        return self
 
     @property
     def placed(self) -> bool:
@@ -92,7 +102,7 @@ class Simulator:
     def prior(self) -> Population | SurveyedGalaxy:
         """The density that parameters are drawn from."""
         if self.config.placed:
-            return SurveyedGalaxy(self.config.library)
+            return SurveyedGalaxy(self.config.library, self.config.isochrones)
         return load_population(self.config.prior, self.config.library)
 
     @cached_property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from maury.errors import MauryError
 from maury.nets.config import NetworkConfig
 from maury.simulator import SimulatorConfig
 
-__all__ = ["ModelConfig", "TrainingConfig", "read_config", "write_config"]
+__all__ = ["ModelConfig", "TrainingConfig", "fingerprint", "read_config", "write_config"]
 
 
 class TrainingConfig(BaseModel):
@@ -49,6 +50,18 @@ class ModelConfig(BaseModel):
     simulator: SimulatorConfig = SimulatorConfig()
     network: NetworkConfig
     training: TrainingConfig
+
+
+def fingerprint(config: ModelConfig) -> str:
+    """SHA-256 of a config, by which a checkpoint knows its own.
+
+    An entry that joined after models had been trained is left out while it has the value that
+    those models were trained with, so that their checkpoints stay theirs.
+    """
+    joined = {"isochrones"} if config.simulator.isochrones == "mist" else set[str]()
+    return hashlib.sha256(
+        config.model_dump_json(exclude={"simulator": joined}).encode()
+    ).hexdigest()
 
 
 def read_config(path: Path | str) -> ModelConfig:

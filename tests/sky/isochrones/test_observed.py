@@ -54,3 +54,10 @@ def test_packaged_red_dwarfs_lie_where_observed_ones_do() -> None:
     stars = load_isochrones().evolve(torch.tensor([0.3, 0.5]), 9.6, 0.0)
     assert stars.teff.tolist() == pytest.approx([3350, 3650], abs=100)
     assert stars.radius.tolist() == pytest.approx([0.30, 0.48], abs=0.03)
+
+
+def test_a_set_that_was_fitted_to_red_dwarfs_keeps_them() -> None:
+    bare = a_set([0.2, 1.0])
+    seen = as_observed(bare, sun_at_birth=0.07, red_dwarfs=False)
+    assert torch.equal(seen.log_teff, bare.log_teff)
+    assert torch.allclose(seen.mh, bare.mh - 0.07)

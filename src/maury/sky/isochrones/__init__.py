@@ -9,7 +9,7 @@ from pathlib import Path
 from maury.errors import MauryError
 from maury.sky.isochrones.grid import Isochrones, IsochroneStars
 from maury.sky.isochrones.metallicity import overall_metallicity
-from maury.sky.isochrones.observed import SUN_AT_BIRTH, as_observed
+from maury.sky.isochrones.observed import FITTED_TO_RED_DWARFS, SUN_AT_BIRTH, as_observed
 from maury.sky.isochrones.phases import Phase
 from maury.sky.isochrones.storage import read_isochrones
 from maury.sky.photometry import cache_folder
@@ -45,7 +45,7 @@ def load_isochrones(name: str = "mist") -> Isochrones:
     'mist' comes with the package. 'parsec' and 'bhac15' may not be passed on with it: they are
     read from ``isochrones`` in the cache folder, where ``scripts/build_isochrones.py`` puts them.
     All are as observed (see `maury.sky.isochrones.observed`): [M/H] is relative to today's Sun, and
-    red dwarfs are cooler and larger than the models'.
+    red dwarfs are cooler and larger than the models', PARSEC's apart, which are so already.
 
     Raises
     ------
@@ -61,11 +61,20 @@ def load_isochrones(name: str = "mist") -> Isochrones:
 def _load(name: str) -> Isochrones:
     if name in _PACKAGED:
         with as_file(files("maury.sky.isochrones") / f"data/{name}.npz") as path:
-            return as_observed(read_isochrones(path), sun_at_birth=SUN_AT_BIRTH[name])
+            return _as_observed(read_isochrones(path), name)
     path = built_folder() / f"{name}.npz"
     if not path.is_file():
         raise MauryError(
-            f"the isochrones {name!r} are not in {path.parent}; build them with: "
-            f"python scripts/build_isochrones.py {name}"
+            f"the isochrones {name!r} are not in {path.parent}; build them once, in a checkout of "
+            f"maury with h5py installed: python scripts/build_isochrones.py {name} "
+            "(downloads lachesis-grids from PyPI, 76 MB)"
         )
-    return as_observed(read_isochrones(path), sun_at_birth=SUN_AT_BIRTH[name])
+    return _as_observed(read_isochrones(path), name)
+
+
+def _as_observed(isochrones: Isochrones, name: str) -> Isochrones:
+    return as_observed(
+        isochrones,
+        sun_at_birth=SUN_AT_BIRTH[name],
+        red_dwarfs=name not in FITTED_TO_RED_DWARFS,
+    )

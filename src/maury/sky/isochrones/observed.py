@@ -11,7 +11,8 @@ moved by that much; giants and young stars, whose metals have not sunk, are then
 *Red dwarfs.* Below 0.6 solar masses models are 2.2% too hot and 4.6% too small at given luminosity
 (Mann et al. 2015, ApJ 804, 64, section 6), over all of the main sequence that they measured. Their
 luminosities hold. The same is applied before the main sequence, where models err in the same sense
-(Feiden 2016, A&A 593, A99).
+(Feiden 2016, A&A 593, A99). PARSEC 1.2S was fitted to the masses and radii of red dwarfs by its
+authors (Chen et al. 2014, MNRAS 444, 2525) and stays as it is.
 """
 
 from __future__ import annotations
@@ -24,12 +25,22 @@ from torch import Tensor
 
 from maury.sky.isochrones.grid import Isochrones
 
-__all__ = ["RED_DWARF_MASS", "RED_DWARF_WIDTH", "SUN_AT_BIRTH", "as_observed", "share_of_red_dwarf"]
+__all__ = [
+    "FITTED_TO_RED_DWARFS",
+    "RED_DWARF_MASS",
+    "RED_DWARF_WIDTH",
+    "SUN_AT_BIRTH",
+    "as_observed",
+    "share_of_red_dwarf",
+]
 
 SUN_AT_BIRTH = {"mist": 0.05, "parsec": 0.07, "bhac15": 0.0}
 """[M/H] with which the Sun was born, by name of the set and on its own scale: Asplund et al. 2009
 (ARA&A 47, 481, section 3.12) for MIST; Z = 0.01774 against 0.0152 for PARSEC (Bressan et al. 2012,
 MNRAS 427, 127). BHAC15 has no diffusion."""
+
+FITTED_TO_RED_DWARFS = ("parsec",)
+"""Sets whose authors have corrected their red dwarfs."""
 
 RED_DWARF_MASS = 0.6
 RED_DWARF_WIDTH = 0.05
@@ -44,7 +55,9 @@ def share_of_red_dwarf(mass: Tensor) -> Tensor:
     return torch.sigmoid((RED_DWARF_MASS - mass) / RED_DWARF_WIDTH)
 
 
-def as_observed(isochrones: Isochrones, *, sun_at_birth: float) -> Isochrones:
+def as_observed(
+    isochrones: Isochrones, *, sun_at_birth: float, red_dwarfs: bool = True
+) -> Isochrones:
     """The same set with its axis of [M/H] relative to today's Sun and its red dwarfs as observed.
 
     Parameters
@@ -52,11 +65,15 @@ def as_observed(isochrones: Isochrones, *, sun_at_birth: float) -> Isochrones:
     isochrones : Isochrones
     sun_at_birth : float
         [M/H] of the newborn Sun on the set's own scale, as in `SUN_AT_BIRTH`.
+    red_dwarfs : bool
+        Whether the set's red dwarfs are to be corrected.
     """
+    moved = replace(isochrones, mh=isochrones.mh - sun_at_birth)
+    if not red_dwarfs:
+        return moved
     share = share_of_red_dwarf(isochrones.mass)
     return replace(
-        isochrones,
-        mh=isochrones.mh - sun_at_birth,
+        moved,
         log_teff=isochrones.log_teff + TOO_HOT * share,
         logg=isochrones.logg - 2 * TOO_SMALL * share,
         log_lum=isochrones.log_lum + (2 * TOO_SMALL + 4 * TOO_HOT) * share,
