@@ -162,7 +162,8 @@ def calibrate(
     """Coverage, SBC and TARP on fresh simulations: `metrics.json` and plots."""
     from maury.catalogs.writers import check_folder
     from maury.evaluation.calibration import calibrate as run
-    from maury.evaluation.report import rich_table, write_report
+    from maury.evaluation.reliability import reliability
+    from maury.evaluation.report import rich_table, write_reliability, write_report
     from maury.inference.posterior import Posterior
     from maury.sky.populations.surveyed.cells import YOUNG
 
@@ -172,10 +173,16 @@ def calibrate(
     result = run(posterior, simulations, draws=draws, seed=seed)
     write_report(result, out, title=f"{model} on simulations")
     output.print(rich_table(result, title=escape(f"{model} on simulations")))
-    if "log_age" in posterior.parameters:
-        young = result.of(simulations[0][:, posterior.parameters.index("log_age")].numpy() < YOUNG)
-        write_report(young, out / "young", title=f"{model} on young simulated stars")
-        output.print(rich_table(young, title=escape(f"{model} on young simulated stars")))
+    if "log_age" not in posterior.parameters:
+        return
+    young = (simulations[0][:, posterior.parameters.index("log_age")] < YOUNG).numpy()
+    write_report(result.of(young), out / "young", title=f"{model} on young simulated stars")
+    output.print(rich_table(result.of(young), title=escape(f"{model} on young simulated stars")))
+    chances = posterior.populations(simulations[1])
+    if chances:
+        curve = reliability(1 - chances["field"].numpy(), young)
+        write_reliability(curve, out, name="p_young", what="an age below 50 Myr")
+        output.print(f"p_young: area under ROC {curve.area:.3f}, worst bin {curve.worst:.1f} sigma")
 
 
 @app.command()

@@ -20,6 +20,7 @@ from torch import Tensor
 from maury.errors import MauryError
 from maury.evaluation.accuracy import EvaluationResult
 from maury.evaluation.calibration import CalibrationResult, expected_coverage, rank_histogram
+from maury.evaluation.reliability import Reliability
 from maury.evaluation.style import COLOURS, SEQUENTIAL, label, style
 from maury.inference.quantiles import quantiles
 
@@ -84,6 +85,20 @@ def tarp(result: CalibrationResult) -> Figure:
     """Coverage of balls about random points (TARP)."""
     figure = Figure(figsize=(4.6, 5.4))
     _curves(figure, {"TARP": result.tarp})
+    return figure
+
+
+@_styled
+def reliability(result: Reliability, *, what: str) -> Figure:
+    """Share of stars of which it is true against the probability stated; ``what`` it is."""
+    figure = Figure(figsize=(4.6, 4.6))
+    axes = figure.add_subplot()
+    axes.plot([0, 1], [0, 1], color="0.6", lw=0.8)
+    axes.errorbar(result.stated, result.true, result.error, fmt="o", ms=4, color=COLOURS[0])
+    axes.set_xlabel(f"stated probability of {what}")
+    axes.set_ylabel("share of simulated stars")
+    axes.set_title(f"area under ROC {result.area:.3f}, Brier {result.brier:.3f}")
+    axes.set_aspect("equal")
     return figure
 
 

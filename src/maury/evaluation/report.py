@@ -15,9 +15,10 @@ from maury.errors import MauryError
 from maury.evaluation import plots
 from maury.evaluation.accuracy import EvaluationResult
 from maury.evaluation.calibration import LEVELS, CalibrationResult
+from maury.evaluation.reliability import Reliability
 from maury.parameters import PARAMETERS
 
-__all__ = ["accuracy_rows", "markdown", "rich_table", "write_report"]
+__all__ = ["accuracy_rows", "markdown", "rich_table", "write_reliability", "write_report"]
 
 Result = EvaluationResult | CalibrationResult
 Rows = list[list[str]]
@@ -60,6 +61,35 @@ def write_report(result: Result, folder: str | Path, *, title: str) -> Path:
     except OSError as error:
         raise MauryError(f"cannot write the report to '{folder}': {error.strerror}") from None
     return folder
+
+
+def write_reliability(result: Reliability, folder: str | Path, *, name: str, what: str) -> None:
+    """Add a stated probability to a report's folder: ``<name>.json`` and ``<name>.png``.
+
+    Parameters
+    ----------
+    result : Reliability
+    folder : path
+        Of a report that has been written.
+    name : str
+        Of the files and of the catalogue's column.
+    what : str
+        What the probability is of, for the axis.
+
+    Raises
+    ------
+    MauryError
+        Where the folder cannot be written.
+    """
+    curve = {key: getattr(result, key).tolist() for key in ("stated", "true", "error", "count")} | {
+        "brier": result.brier,
+        "roc_area": result.area if math.isfinite(result.area) else None,
+    }
+    try:
+        (Path(folder) / f"{name}.json").write_text(json.dumps(curve, indent=2) + "\n")
+        plots.save(plots.reliability(result, what=what), Path(folder) / f"{name}.png")
+    except OSError as error:
+        raise MauryError(f"cannot write the report to '{folder}': {error.strerror}") from None
 
 
 def rich_table(result: Result, *, title: str) -> Table:

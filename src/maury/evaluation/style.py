@@ -25,6 +25,12 @@ _SYMBOLS = {
     "mh": ("[Fe/H]", "dex"),
     "a_v": (r"$A_V$", "mag"),
     "r_v": (r"$R_V$", ""),
+    "mass": (r"$M$", r"$M_\odot$"),
+    "log_age": (r"$\log$ age", "yr"),
+    "q": (r"$q$", ""),
+    "distance": (r"$d$", "pc"),
+    "radius": (r"$R$", r"$R_\odot$"),
+    "log_lum": (r"$\log L$", r"$L_\odot$"),
 }
 
 _SETTINGS: Any = {
