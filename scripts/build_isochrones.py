@@ -84,7 +84,7 @@ def full_mist(wheel: Path) -> Points:
 
 
 def packaged_eeps() -> np.ndarray:
-    """EEPs that the packaged subset keeps; the others follow by linear interpolation."""
+    """EEPs that MIST keeps, and PARSEC after its youth; the others follow by interpolation."""
     firsts = [first for first, _ in STRETCHES] + [LAST_EEP + 1]
     stretches = zip(STRETCHES, firsts[1:], strict=True)
     chosen = [np.arange(first, end, step) for (first, step), end in stretches]
@@ -115,6 +115,9 @@ def build_parsec(wheel: Path) -> Isochrones:
     drawn = (points.eep >= FLASH[0]) & (points.eep <= FLASH[1])
     points = hide(points, np.isnan(points.mass) | drawn)
     points = extend_below(hide(points, not_rising(points.mass)), PARSEC_LOWEST_MASS)
+    # Its young stars pass in few EEPs.
+    kept = (points.eep < PARSEC_FIRST_EEPS[1]) | np.isin(points.eep, packaged_eeps())
+    points = select(points, eep=kept)
     return to_isochrones("parsec", points, lowest_mass=PARSEC_LOWEST_MASS)
 
 
