@@ -1,6 +1,7 @@
 """Flows are densities: normalised, exactly invertible, and moved by their context everywhere."""
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -219,6 +220,25 @@ def test_a_draw_does_not_depend_on_its_company(kind: str) -> None:
     torch.testing.assert_close(together[7:8, 11:12], alone, atol=1e-5, rtol=1e-5)
     flow.rows_at_once = 10_000
     torch.testing.assert_close(flow.draw(uniform, context), together, atol=1e-5, rtol=1e-5)
+
+
+@every_kind
+def test_threads_change_no_draw_and_are_as_many_afterwards(kind: str) -> None:
+    flow = stirred(kind, 3)
+    flow.rows_at_once = 64
+    uniform, context = noise(flow, 16, 30), contexts(30)
+    before = torch.get_num_threads()
+    drawn, left = [], []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            drawn.append(flow.draw(uniform, context))
+            with ThreadPoolExecutor(1) as later:
+                left.append((torch.get_num_threads(), later.submit(torch.get_num_threads).result()))
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(*drawn)
+    assert left == [(1, 1), (2, 2)]
 
 
 @every_kind

@@ -16,11 +16,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from maury.nets.flow import Flow, bounded, log_normal, normal_quantile
+from maury.nets.flow import Flow, beside, bounded, log_normal, normal_quantile
 from maury.nets.splines import Knots, knots, parameters_per_spline, spline_forward, spline_inverse
 from maury.nets.triangular import TriangularMap
 
 __all__ = ["SplineCouplingFlow", "splits"]
+
+_Conditions = tuple[list[Tensor], Knots, tuple[Tensor, Tensor, Tensor]]
 
 # Log of the scale that a coupling gives to a coordinate.
 STEERED_LOG_SCALE = 3.0
@@ -64,6 +66,7 @@ class Coupling(nn.Module):
     steering: Tensor
     steered: Tensor
     back: Tensor
+    outputs: Tensor
 
     def __init__(
         self,
@@ -85,35 +88,41 @@ class Coupling(nn.Module):
         self.first = nn.Linear(len(steering), hidden, bias=False)
         self.hidden = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(layers - 1))
         self.last = nn.Linear(hidden, len(steered) * (2 + parameters_per_spline(bins)))
+        # The layer's outputs lie coordinate after coordinate; wanted is kind after kind.
+        outputs = torch.arange(self.last.out_features).view(len(steered), -1).T.flatten()
+        self.register_buffer("outputs", outputs, persistent=False)
         with torch.no_grad():
             self.last.weight.mul_(0.1)
             self.last.bias.zero_()
 
     def _steer(self, steering: Tensor, condition: Tensor) -> tuple[Tensor, Tensor, Knots]:
         """Shift and log scale of the affine maps, and knots of the splines."""
-        h = F.silu(self.first(steering) + condition)
-        for layer in self.hidden:
-            h = F.silu(layer(h))
-        raw = self.last(h).unflatten(-1, (len(self.steered), -1))
-        shift, scale = raw[..., 0], bounded(raw[..., 1], STEERED_LOG_SCALE)
-        return shift, scale, knots(raw[..., 2:], self.bins, self.bound)
+        rows = steering.shape[1:]
+        h = (self.first.weight @ steering.flatten(1)).unflatten(1, rows)
+        h = F.silu(h + condition).flatten(1)
+        for layer in cast(list[nn.Linear], list(self.hidden)):
+            h = F.silu(torch.addmm(layer.bias[:, None], layer.weight, h))
+        weight, bias = self.last.weight[self.outputs], self.last.bias[self.outputs]
+        raw = torch.addmm(bias[:, None], weight, h).view(-1, len(self.steered), *rows)
+        shift, scale = raw[0], bounded(raw[1], STEERED_LOG_SCALE)
+        return shift, scale, knots(raw[2:], self.bins)
 
     def forward(self, z: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """Towards the base: u (..., N, D) and log |det du/dz| (..., N)."""
-        kept = z.index_select(-1, self.steering)
+        """Towards the base: u (D, ..., N) and log |det du/dz| (..., N)."""
+        kept = z.index_select(0, self.steering)
         shift, scale, table = self._steer(kept, condition)
-        moved = (z.index_select(-1, self.steered) - shift) * torch.exp(-scale)
+        moved = (z.index_select(0, self.steered) - shift) * torch.exp(-scale)
         moved, log_slope = spline_forward(moved, table, self.bound)
-        u = torch.cat((kept, moved), dim=-1).index_select(-1, self.back)
-        return u, (log_slope - scale).sum(dim=-1)
+        u = torch.cat((kept, moved)).index_select(0, self.back)
+        return u, (log_slope - scale).sum(dim=0)
 
     def inverse(self, u: Tensor, condition: Tensor) -> Tensor:
         """The z that `forward` maps to ``u``."""
-        kept = u.index_select(-1, self.steering)
+        kept = u.index_select(0, self.steering)
         shift, scale, table = self._steer(kept, condition)
-        moved = spline_inverse(u.index_select(-1, self.steered), table, self.bound)
-        moved = moved * torch.exp(scale) + shift
-        return torch.cat((kept, moved), dim=-1).index_select(-1, self.back)
+        moved = spline_inverse(u.index_select(0, self.steered), table, self.bound)
+        moved = torch.addcmul(shift, moved, torch.exp(scale))
+        return torch.cat((kept, moved)).index_select(0, self.back)
 
 
 class SplineCouplingFlow(Flow):
@@ -163,31 +172,34 @@ class SplineCouplingFlow(Flow):
         return cast(list[Coupling], list(self.couplings))
 
     def _condition(self, context: Tensor) -> tuple[Tensor, ...]:
-        *steer, own, affine = self.conditioner(context).split(self.sizes, dim=-1)
-        table = knots(own.unflatten(-1, (self.features, -1)), self.bins, self.bound)
-        return (*steer, *table, *self.map.condition(affine))
+        raw = torch.addmm(self.conditioner.bias[:, None], self.conditioner.weight, context.T)
+        *steer, own, affine = raw.split(self.sizes)
+        own = own.unflatten(0, (self.features, -1)).transpose(0, 1)
+        return (*steer, *knots(own, self.bins), *self.map.condition(affine))
 
-    def _encode(self, z: Tensor, condition: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        *steer, edges, slope, shift, scale, lower = condition
-        v, log_det = self.map(z, (shift, scale, lower))
-        u, log_slope = spline_forward(v, (edges, slope), self.bound)
-        log_det = log_det + log_slope.sum(dim=-1)
+    def _among(self, rows: int, condition: tuple[Tensor, ...]) -> _Conditions:
+        """Conditions of the couplings, of the spline and of the map, broadcasting among draws."""
+        *steer, edges, slope, shift, scale, lower = (beside(x, rows) for x in condition)
+        return steer, (edges, slope), (shift, scale, lower)
+
+    def encode(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+        steer, table, affine = self._among(z.dim() - 1, self._condition(context))
+        v, log_det = self.map(z.movedim(-1, 0), affine)
+        u, log_slope = spline_forward(v, table, self.bound)
+        log_det = log_det + log_slope.sum(dim=0)
         for coupling, add in zip(self._couplings()[::-1], steer[::-1], strict=True):
             u, change = coupling(u, add)
             log_det = log_det + change
-        return u, log_det
-
-    def encode(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
-        return self._encode(z, self._condition(context))
+        return u.movedim(0, -1), log_det
 
     def log_prob(self, z: Tensor, context: Tensor) -> Tensor:
         u, log_det = self.encode(z, context)
         return log_normal(u) + log_det
 
     def _decode(self, noise: Tensor, condition: tuple[Tensor, ...]) -> Tensor:
-        *steer, edges, slope, shift, scale, lower = condition
-        u = normal_quantile(noise)
+        steer, table, affine = self._among(noise.dim() - 1, condition)
+        u = normal_quantile(noise.movedim(-1, 0).contiguous())
         for coupling, add in zip(self._couplings(), steer, strict=True):
             u = coupling.inverse(u, add)
-        v = spline_inverse(u, (edges, slope), self.bound)
-        return self.map.inverse(v, (shift, scale, lower))
+        v = spline_inverse(u, table, self.bound)
+        return self.map.inverse(v, affine).movedim(0, -1)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Flow", "bounded", "log_normal", "normal_quantile"]
+__all__ = ["Flow", "beside", "bounded", "log_normal", "normal_quantile"]
 
 LOG_ROOT_2PI = 0.5 * math.log(2.0 * math.pi)
 
@@ -29,6 +31,11 @@ def bounded(x: Tensor, limit: float) -> Tensor:
     return limit * torch.tanh(x / limit)
 
 
+def beside(x: Tensor, rows: int) -> Tensor:
+    """Let numbers of stars (..., N) broadcast against arrays that end in ``rows`` dimensions."""
+    return x[(..., *[None] * (rows - 1), slice(None))]
+
+
 class Flow(nn.Module, ABC):
     """A density over z given a context, with draws from explicit noise.
 
@@ -42,9 +49,9 @@ class Flow(nn.Module, ABC):
         M, how many uniform numbers make one draw.
     """
 
-    # Draws are made this many rows at a time: intermediate arrays then stay in the cache. The
+    # Draws are made this many rows at a time: intermediate arrays then stay near the cache. The
     # number is kept to, by filling up, so that a draw is rounded alike in any company.
-    rows_at_once = 8192
+    rows_at_once = 4096
 
     def __init__(self, features: int, context: int, noise_size: int) -> None:
         super().__init__()
@@ -72,7 +79,7 @@ class Flow(nn.Module, ABC):
 
     @abstractmethod
     def _condition(self, context: Tensor) -> tuple[Tensor, ...]:
-        """All that depends on the star alone, computed once; the star is the first dimension."""
+        """All that depends on the star alone, computed once."""
 
     @abstractmethod
     def _decode(self, noise: Tensor, condition: tuple[Tensor, ...]) -> Tensor:
@@ -100,13 +107,37 @@ class Flow(nn.Module, ABC):
             return noise.new_empty(draws, stars, self.features)
         per_star = min(draws, self.rows_at_once)
         step = max(1, self.rows_at_once // per_star)
-        pieces = []
-        for start in range(0, stars, step):
-            block = _filled(noise[:, start : start + step], step, dim=1)
-            condition = self._condition(_filled(context[start : start + step], step, dim=0))
-            rows = [self._decode(part, condition) for part in block.split(per_star)]
-            pieces.append(torch.cat(rows)[:, : stars - start])
-        return torch.cat(pieces, dim=1)
+        drawn = noise.new_empty(draws, stars, self.features)
+
+        @torch.no_grad()
+        def fill(start: int) -> None:
+            stop = min(start + step, stars)
+            block = _filled(noise[:, start:stop], step, dim=1)
+            condition = self._condition(_filled(context[start:stop], step, dim=0))
+            for first in range(0, draws, per_star):
+                rows = slice(first, first + per_star)
+                drawn[rows, start:stop] = self._decode(block[rows], condition)[:, : stop - start]
+
+        _each(fill, range(0, stars, step), parallel=noise.device.type == "cpu")
+        return drawn
+
+
+def _each(work: Callable[[int], None], items: Iterable[int], *, parallel: bool) -> None:
+    """Call ``work`` on all items, on as many threads as torch would use within one operation.
+
+    Operations on a few thousand rows are too short to share; whole blocks of rows are not.
+    """
+    threads = torch.get_num_threads()
+    if not parallel or threads == 1:
+        for item in items:
+            work(item)
+        return
+    try:
+        with ThreadPoolExecutor(threads, "draw", torch.set_num_threads, (1,)) as pool:
+            list(pool.map(work, items))
+    finally:
+        # The number holds for the thread that sets it, but also for threads begun later.
+        torch.set_num_threads(threads)
 
 
 def _filled(x: Tensor, size: int, *, dim: int) -> Tensor:

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from maury.nets.flow import Flow, bounded, log_normal, normal_quantile
+from maury.nets.flow import Flow, beside, bounded, log_normal, normal_quantile
 from maury.nets.splines import knots, parameters_per_spline, spline_forward, spline_inverse
 from maury.nets.triangular import TriangularMap
 
@@ -82,11 +82,11 @@ class SequentialSplineFlow(Flow):
         return (
             steer.unflatten(-1, (self.features, self.hidden)),
             raw.unflatten(-1, (self.features, -1)),
-            *self.map.condition(affine),
+            *self.map.condition(affine.T),
         )
 
     def _raw(self, seen: Tensor, steer: Tensor, raw: Tensor, which: slice) -> Tensor:
-        """Numbers (d, R, out) of the conditionals ``which`` (d of them), all networks at once.
+        """Numbers (out, d, R) of the conditionals ``which`` (d of them), all networks at once.
 
         ``seen`` is (R, D), ``steer`` (R, d, hidden), ``raw`` (R, d, out).
         """
@@ -94,21 +94,21 @@ class SequentialSplineFlow(Flow):
         h = F.silu(torch.matmul(seen, weight) + steer.transpose(0, 1))
         for w, b in zip(self.weights, self.biases, strict=True):
             h = F.silu(torch.baddbmm(b[which], h, w[which]))
-        return torch.baddbmm(raw.transpose(0, 1), h, self.last[which])
+        return torch.baddbmm(raw.transpose(0, 1), h, self.last[which]).movedim(-1, 0)
 
     def encode(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         steer, raw, *affine = self._condition(context)
-        v, log_det = self.map(z, affine)
-        rows = v.shape[:-1]
-        flat = v.reshape(-1, self.features)
+        v, log_det = self.map(z.movedim(-1, 0), [beside(x, z.dim() - 1) for x in affine])
+        rows = v.shape[1:]
+        flat = v.flatten(1)
         steer = steer.expand(*rows, -1, -1).reshape(-1, *steer.shape[-2:])
         raw = raw.expand(*rows, -1, -1).reshape(-1, *raw.shape[-2:])
-        numbers = self._raw(_squash(flat), steer, raw, slice(None))
-        shift, scale = numbers[..., 0], bounded(numbers[..., 1], LOG_SCALE)
-        table = knots(numbers[..., 2:], self.bins, self.bound)
-        u, log_slope = spline_forward((flat.T - shift) * torch.exp(-scale), table, self.bound)
+        numbers = self._raw(_squash(flat).T, steer, raw, slice(None))
+        shift, scale = numbers[0], bounded(numbers[1], LOG_SCALE)
+        table = knots(numbers[2:], self.bins)
+        u, log_slope = spline_forward((flat - shift) * torch.exp(-scale), table, self.bound)
         change = (log_slope - scale).sum(0).reshape(rows)
-        return u.T.reshape(v.shape), log_det + change
+        return u.view_as(v).movedim(0, -1), log_det + change
 
     def log_prob(self, z: Tensor, context: Tensor) -> Tensor:
         u, log_det = self.encode(z, context)
@@ -117,19 +117,18 @@ class SequentialSplineFlow(Flow):
     def _decode(self, noise: Tensor, condition: tuple[Tensor, ...]) -> Tensor:
         steer, raw, *affine = condition
         rows = noise.shape[:-1]
-        u = normal_quantile(noise)
+        u = normal_quantile(noise).flatten(0, -2).T
         v = torch.zeros_like(u)
         for i in range(self.features):
-            seen = _squash(v).reshape(-1, self.features)
             which = slice(i, i + 1)
             steered = steer[:, which].expand(*rows, -1, -1).reshape(-1, 1, self.hidden)
-            added = raw[:, which].expand(*rows, -1, -1).reshape(len(seen), 1, -1)
-            numbers = self._raw(seen, steered, added, which)[0].unflatten(0, rows)
-            table = knots(numbers[..., 2:], self.bins, self.bound)
-            scale = bounded(numbers[..., 1], LOG_SCALE)
-            moved = spline_inverse(u[..., i], table, self.bound)
-            v[..., i] = moved * torch.exp(scale) + numbers[..., 0]
-        return self.map.inverse(v, affine)
+            added = raw[:, which].expand(*rows, -1, -1).reshape(u.shape[1], 1, -1)
+            numbers = self._raw(_squash(v).T, steered, added, which)[:, 0]
+            scale = bounded(numbers[1], LOG_SCALE)
+            moved = spline_inverse(u[i], knots(numbers[2:], self.bins), self.bound)
+            v[i] = moved * torch.exp(scale) + numbers[0]
+        v = v.unflatten(1, rows)
+        return self.map.inverse(v, [beside(x, len(rows)) for x in affine]).movedim(0, -1)
 
 
 def _squash(x: Tensor) -> Tensor:

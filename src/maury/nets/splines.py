@@ -7,6 +7,7 @@ derivative) and 25 to 29 of the appendix (the inverse).
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -32,51 +33,56 @@ def parameters_per_spline(bins: int) -> int:
     return 3 * bins - 1
 
 
-def knots(raw: Tensor, bins: int, bound: float) -> Knots:
+def knots(raw: Tensor, bins: int) -> Knots:
     """Knots of monotonic splines from unconstrained numbers.
 
     Parameters
     ----------
-    raw : Tensor, (..., 3 * bins - 1)
+    raw : Tensor, (3 * bins - 1, ...)
         Logits of widths and of heights, and pre-softplus slopes; zeros mean the identity.
     bins : int
-    bound : float
 
     Returns
     -------
-    edges : Tensor, (..., 2, bins + 1)
-        Positions of the knots in x and in y, from -bound to bound.
-    slope : Tensor, (..., bins + 1)
+    edges : Tensor, (2, bins + 1, ...)
+        Positions of the knots in x and in y, in units of ``edges[:, -1] / bound``: one number is
+        cheaper brought to these units than all knots out of them.
+    slope : Tensor, (bins + 1, ...)
         Slopes before the softplus; the two ends are 1 after it.
     """
-    shares, slopes = raw.split((2 * bins, bins - 1), dim=-1)
-    # A softmax over so few bins is slow on a CPU; the running sum gives its normalisation too.
-    sums = shares.unflatten(-1, (2, bins)).clamp(-LOGIT, LOGIT).exp().cumsum(dim=-1)
-    least = torch.arange(1, bins, device=raw.device, dtype=raw.dtype) * (2.0 * bound * MIN_BIN)
-    room = 2.0 * bound * (1.0 - MIN_BIN * bins)
-    inner = sums[..., :-1] * (room / sums[..., -1:]) + (least - bound)
-    # The ends are set rather than summed: rounding must not open a gap to the identity tails.
-    end = inner.new_full((1,), bound).expand(*inner.shape[:-1], 1)
-    return torch.cat((-end, inner, end), dim=-1), F.pad(slopes, (1, 1))
+    shares, slopes = raw.split((2 * bins, bins - 1))
+    shares = shares.clamp(-LOGIT, LOGIT).exp_().reshape(2, bins, -1)
+    edges = torch.matmul(raw.new_tensor(_summing(bins)), shares)
+    none = torch.zeros_like(slopes[:1])
+    return edges.view(2, bins + 1, *raw.shape[1:]), torch.cat((none, slopes, none))
 
 
-def _bin(at: Tensor, axis: int, table: Knots) -> tuple[Tensor, ...]:
-    """Left edge, width, lower edge, height and two slopes of the bin that holds ``at``.
+@cache
+def _summing(bins: int) -> list[list[float]]:
+    """Matrix (bins + 1, bins) from a softmax's numerators to edges about zero.
+
+    Running sums, to which `MIN_BIN` of the total is added at each step. As a matrix product they
+    are several times faster than `torch.cumsum` over so few.
+    """
+    least = MIN_BIN / (1.0 - MIN_BIN * bins)
+    return [
+        [(i < k) - 0.5 + least * (k - 0.5 * bins) for i in range(bins)] for k in range(bins + 1)
+    ]
+
+
+def _bin(at: Tensor, axis: int, table: Knots) -> Knots:
+    """Edges (2, 2, ...) and slopes (2, ...) of the two ends of the bin that holds ``at``.
 
     ``axis`` says whether ``at`` is an x (0) or a y (1).
     """
     edges, slope = table
-    left = (at.unsqueeze(-1) >= edges[..., axis, 1:-1]).sum(dim=-1, keepdim=True)
-    pair = torch.cat((left, left + 1), dim=-1)
-    shape = pair.shape[:-1]
-    both = pair.unsqueeze(-2).expand(*shape, 2, 2)
-    (x0, x1), (y0, y1) = (
-        side.unbind(-1)
-        for side in edges.expand(*shape, *edges.shape[-2:]).gather(-1, both).unbind(-2)
-    )
-    slopes = slope.expand(*shape, slope.shape[-1]).gather(-1, pair)
-    d0, d1 = (F.softplus(slopes + SLOPE_AT_ZERO) + MIN_SLOPE).unbind(-1)
-    return x0, x1 - x0, y0, y1 - y0, d0, d1
+    while (bins := len(slope) - 1) > 1:
+        half = (bins + 1) // 2
+        right = (at - edges[axis, bins - half]).detach().ge_(0.0)
+        # Zero or one in `lerp` picks one of two numbers exactly, and faster than `where`.
+        edges = torch.lerp(edges[:, : half + 1], edges[:, bins - half :], right)
+        slope = torch.lerp(slope[: half + 1], slope[bins - half :], right)
+    return edges, F.softplus(slope + SLOPE_AT_ZERO) + MIN_SLOPE
 
 
 def spline_forward(x: Tensor, table: Knots, bound: float) -> tuple[Tensor, Tensor]:
@@ -86,7 +92,7 @@ def spline_forward(x: Tensor, table: Knots, bound: float) -> tuple[Tensor, Tenso
     ----------
     x : Tensor, (...)
     table : tuple of Tensor
-        From `knots`, its leading dimensions broadcast against ``x``.
+        From `knots`, its trailing dimensions as many as those of ``x`` and broadcasting.
     bound : float
 
     Returns
@@ -94,13 +100,15 @@ def spline_forward(x: Tensor, table: Knots, bound: float) -> tuple[Tensor, Tenso
     y, log_derivative : Tensor, (...)
     """
     inside = x.abs() < bound
-    at = x.clamp(-bound, bound)
-    x0, w, y0, h, d0, d1 = _bin(at, 0, table)
-    s = h / w
+    unit_x, unit_y = (table[0][:, -1] / bound).unbind()
+    at = x.clamp(-bound, bound) * unit_x
+    edges, (d0, d1) = _bin(at, 0, table)
+    (x0, y0), (w, h) = edges[:, 0], edges[:, 1] - edges[:, 0]
+    s = (h / w) * (unit_x / unit_y)
     t = ((at - x0) / w).clamp(0.0, 1.0)
     tt = t * (1.0 - t)
     below = s + (d0 + d1 - 2.0 * s) * tt
-    y = y0 + h * (s * t * t + d0 * tt) / below
+    y = (y0 + h * (s * t * t + d0 * tt) / below) / unit_y
     rise = d1 * t * t + 2.0 * s * tt + d0 * (1.0 - t) ** 2
     log_derivative = 2.0 * (s.log() - below.log()) + rise.log()
     return torch.where(inside, y, x), torch.where(inside, log_derivative, 0.0)
@@ -108,16 +116,19 @@ def spline_forward(x: Tensor, table: Knots, bound: float) -> tuple[Tensor, Tenso
 
 def spline_inverse(y: Tensor, table: Knots, bound: float) -> Tensor:
     """The ``x`` at which `spline_forward` gives ``y``; shapes as there."""
-    inside = y.abs() < bound
-    at = y.clamp(-bound, bound)
-    x0, w, y0, h, d0, d1 = _bin(at, 1, table)
-    s = h / w
-    r = at - y0
-    bend = r * (d0 + d1 - 2.0 * s)
-    a = h * (s - d0) + bend
-    b = h * d0 - bend
-    c = -s * r
-    # This form of the root does not cancel when a is small (appendix, equation 29).
-    root = (b * b - 4.0 * a * c).clamp_min(0.0).sqrt()
-    t = (2.0 * c / (-b - root).clamp_max(-1e-30)).clamp(0.0, 1.0)
-    return torch.where(inside, x0 + t * w, y)
+    inside = y.clamp(-bound, bound)
+    unit_x, unit_y = (table[0][:, -1] / bound).unbind()
+    at = inside * unit_y
+    edges, slope = _bin(at, 1, table)
+    (x0, y0), (w, h) = edges[:, 0], edges[:, 1] - edges[:, 0]
+    # With r = (y - y0) / h and slopes d0, d1 in units of the bin's own, a of equation 27 is 1 - b
+    # and c is -r.
+    r = (at - y0) / h
+    d0, d1 = slope * ((w / h) * (unit_y / unit_x))
+    b = torch.addcmul(d0, r, d0 + d1 - 2.0, value=-1.0)
+    root = torch.addcmul(b * b, r, 1.0 - b, value=4.0).clamp_min(0.0).sqrt()
+    # This form of the root does not cancel when a is small (appendix, equation 29). It may when b
+    # is far below zero: the bin is not left for all that.
+    half = (r / (b + root).clamp_min(1e-30)).clamp_max(0.5)
+    x = torch.addcmul(x0, w, half, value=2.0) / unit_x
+    return x + (y - inside)

@@ -39,24 +39,27 @@ class TriangularMap(nn.Module):
         return sum(self.sizes)
 
     def condition(self, raw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Shift (N, D), log scale (N, D) and L (N, D, D) from unconstrained numbers; 0 is none."""
-        shift, scale, links = raw.split(self.sizes, dim=-1)
-        lower = torch.diag_embed(torch.ones_like(scale))
+        """Shift (D, N), log scale (D, N) and L (D, D, N) from unconstrained numbers; 0 is none."""
+        shift, scale, links = raw.split(self.sizes)
+        lower = torch.diag_embed(torch.ones_like(scale).T).movedim(0, -1)
         row, column = self.below
-        index = (torch.arange(len(lower), device=lower.device)[:, None], row, column)
-        return shift, bounded(scale, LOG_SCALE), lower.index_put(index, bounded(links, LINK))
+        return (
+            shift,
+            bounded(scale, LOG_SCALE),
+            lower.index_put((row, column), bounded(links, LINK)),
+        )
 
     def forward(self, z: Tensor, condition: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Towards the base: v (..., N, D) and log |det dv/dz| (N,)."""
+        """Towards the base: v (D, ..., N) and log |det dv/dz| (N,)."""
         shift, scale, lower = condition
         v = (z - shift) * torch.exp(-scale)
-        return (lower * v.unsqueeze(-2)).sum(dim=-1), -scale.sum(dim=-1)
+        return (lower * v).sum(dim=1), -scale.sum(dim=0)
 
     def inverse(self, v: Tensor, condition: Sequence[Tensor]) -> Tensor:
         """The z that `forward` maps to ``v``."""
         shift, scale, lower = condition
         solved: list[Tensor] = []
         for i in range(self.features):
-            rest = sum((lower[:, i, j] * solved[j] for j in range(i)), start=v.new_zeros(()))
-            solved.append(v[..., i] - rest)
-        return torch.stack(solved, dim=-1) * torch.exp(scale) + shift
+            solved.append(v[0])
+            v = torch.addcmul(v[1:], lower[i + 1 :, i], v[0], value=-1.0)
+        return torch.addcmul(shift, torch.stack(solved), torch.exp(scale))
