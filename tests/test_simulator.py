@@ -6,9 +6,11 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from maury import simulator as simulator_module
 from maury.instruments.photometric import PhotometricConfig
 from maury.measurements import Kind
 from maury.simulator import Simulator, SimulatorConfig, Stars
+from maury.sky.photometry import MagnitudeTable
 
 BANDS = ("GAIA/GAIA3.G", "GAIA/GAIA3.Gbp", "GAIA/GAIA3.Grp", "2MASS/2MASS.J", "2MASS/2MASS.Ks")
 QUIET = PhotometricConfig(
@@ -145,3 +147,32 @@ def test_no_stars_and_one_star(simulator: Simulator) -> None:
 def test_impossible_configs_are_refused(entry: dict[str, object], word: str) -> None:
     with pytest.raises(ValidationError, match=word):
         SimulatorConfig.model_validate(entry)
+
+
+def test_each_star_is_of_one_of_the_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second library here is the first, half a magnitude redder in Ks."""
+    plain = simulator_module.cached_table
+
+    def table(library: str, bands: tuple[str, ...], law: str) -> MagnitudeTable:
+        found = plain("phoenix-kurucz", bands, law)
+        return _Redder(found) if library == "redder" else found
+
+    monkeypatch.setattr(simulator_module, "cached_table", table)
+    libraries = ("phoenix-kurucz", "redder")
+    simulator = Simulator(SimulatorConfig(bands=BANDS, photometry=QUIET, library=libraries))
+    stars = draw(simulator, 4000, seed=3)
+    shift = (stars.magnitudes - simulator.table(stars.theta)[0])[:, [0, -1]].diff(dim=1)
+    of_second = shift.squeeze(-1) < -0.25
+    assert of_second.float().mean().item() == pytest.approx(0.5, abs=0.04)
+    assert of_second[:1000].float().mean().item() == pytest.approx(0.5, abs=0.08)
+    same = draw(simulator, 4000, seed=3)
+    assert torch.equal(same.magnitudes, stars.magnitudes)
+
+
+class _Redder:
+    def __init__(self, table: MagnitudeTable) -> None:
+        self.table, self.bands = table, table.bands
+
+    def __call__(self, theta: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        magnitudes, inside = self.table(theta)
+        return magnitudes - torch.tensor([0.0] * (len(BANDS) - 1) + [0.5]), inside

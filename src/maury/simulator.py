@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -18,7 +18,7 @@ from maury.sky.bands import PAPER_BANDS
 from maury.sky.photometry import MagnitudeTable, cached_table
 from maury.sky.populations import STAR, Population, load_population
 from maury.sky.populations.surveyed import PARAMETERS, SurveyedGalaxy
-from maury.sky.skies import ColourSky, PlacedSky, Sky, reference_column
+from maury.sky.skies import ColourSky, MixedSky, PlacedSky, Sky, reference_column
 
 __all__ = ["PARALLAX", "Simulator", "SimulatorConfig", "Stars"]
 
@@ -37,7 +37,9 @@ class SimulatorConfig(BaseModel):
     prior: Literal["field", "box", "galaxy"] = "field"
     isochrones: Literal["mist", "parsec"] = "mist"
     """The set that stars of the prior ``galaxy`` are taken from; ``parsec`` must be built first."""
-    library: str = "phoenix-kurucz"
+    library: str | Annotated[tuple[str, ...], Field(min_length=2)] = "phoenix-kurucz"
+    """One spectral library, or several: each star is then drawn from one of them, by chance. The
+    first decides which stars there are, and its magnitudes are those that inference compares to."""
     dust_law: Literal["G23", "F99"] = "G23"
     bands: tuple[str, ...] = Field(PAPER_BANDS, min_length=1)
     photometry: PhotometricConfig = PhotometricConfig()
@@ -51,6 +53,11 @@ class SimulatorConfig(BaseModel):
                 f"isochrones {self.isochrones!r} need prior 'galaxy': {self.prior!r} takes none"
             )
         return self
+
+    @property
+    def libraries(self) -> tuple[str, ...]:
+        """Names of the spectral libraries."""
+        return (self.library,) if isinstance(self.library, str) else self.library
 
     @property
     def placed(self) -> bool:
@@ -102,23 +109,30 @@ class Simulator:
     def prior(self) -> Population | SurveyedGalaxy:
         """The density that parameters are drawn from."""
         if self.config.placed:
-            return SurveyedGalaxy(self.config.library, self.config.isochrones)
-        return load_population(self.config.prior, self.config.library)
+            return SurveyedGalaxy(self.config.libraries[0], self.config.isochrones)
+        return load_population(self.config.prior, self.config.libraries[0])
 
     @cached_property
     def sky(self) -> Sky:
         """The supply of stars."""
+        skies = [self._sky(name) for name in self.config.libraries]
+        return skies[0] if len(skies) == 1 else MixedSky(skies)
+
+    def _sky(self, library: str) -> Sky:
+        table = self._table(library)
         if isinstance(self.prior, SurveyedGalaxy):
-            return PlacedSky(self.prior, self.table)
+            return PlacedSky(self.prior, table)
         limits = self.config.photometry
-        return ColourSky(
-            self.prior, self.table, brightest=limits.brightest, faintest=limits.faintest
-        )
+        return ColourSky(self.prior, table, brightest=limits.brightest, faintest=limits.faintest)
 
     @cached_property
     def table(self) -> MagnitudeTable:
-        """Magnitudes of any star in all bands, from the user's cache or built on first use."""
-        return cached_table(self.config.library, self.config.bands, self.config.dust_law)
+        """Magnitudes of any star in all bands, by the first library."""
+        return self._table(self.config.libraries[0])
+
+    def _table(self, library: str) -> MagnitudeTable:
+        """From the user's cache, or built on first use."""
+        return cached_table(library, self.config.bands, self.config.dust_law)
 
     @property
     def parameters(self) -> tuple[str, ...]:

@@ -35,7 +35,8 @@ def test_entries_that_joined_count_where_they_say_something_new() -> None:
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     config = read_config(BEFORE)
-    parsec = config.simulator.model_copy(update={"isochrones": "parsec"})
+    changes = {"isochrones": "parsec", "library": ("phoenix-kurucz", "ck04")}
+    parsec = config.simulator.model_copy(update=changes)
     for one in (config, config.model_copy(update={"simulator": parsec})):
         write_config(one, tmp_path / "config.toml")
         assert read_config(tmp_path / "config.toml") == one

@@ -1,7 +1,8 @@
 """A sky: stars' parameters and the magnitudes they show before any survey has measured them.
 
 `ColourSky` holds stars of five parameters whose brightness says nothing; `PlacedSky` holds stellar
-systems at a distance, with companions and, where young, discs.
+systems at a distance, with companions and, where young, discs; `MixedSky` shows each star as one of
+several skies would.
 """
 
 from __future__ import annotations
@@ -23,7 +24,15 @@ from maury.sky.populations.surveyed import SurveyedGalaxy
 from maury.sky.populations.surveyed.cells import YOUNG
 from maury.sky.populations.systems import Systems
 
-__all__ = ["POPULATIONS", "ColourSky", "PlacedSky", "Sky", "SkyStars", "reference_column"]
+__all__ = [
+    "POPULATIONS",
+    "ColourSky",
+    "MixedSky",
+    "PlacedSky",
+    "Sky",
+    "SkyStars",
+    "reference_column",
+]
 
 REFERENCE_WAVELENGTH = 6200.0
 """A star's brightness is its magnitude in the band nearest to this wavelength (Angstrom)."""
@@ -165,6 +174,39 @@ class PlacedSky:
         # The disc lies behind the same dust as its star, so that ratios survive it.
         magnitudes[young] -= (2.5 * torch.log10(1 + ratio)).float()
         return population.index_put((young,), 1 + discs.present.long())
+
+
+class MixedSky:
+    """Each star by one of several skies, all as likely: no one spectral library is the truth.
+
+    What one of the skies cannot show is drawn anew there, so such stars are rarer in the mixture.
+
+    Parameters
+    ----------
+    skies : sequence of Sky
+        Of the same parameters and bands.
+    """
+
+    def __init__(self, skies: Sequence[Sky]) -> None:
+        self.skies = tuple(skies)
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of theta's columns."""
+        return self.skies[0].parameters
+
+    def draw(self, count: int, generator: torch.Generator) -> SkyStars:
+        """Draw ``count`` stars."""
+        chosen = torch.randint(len(self.skies), (count,), generator=generator)
+        order = chosen.argsort(stable=True).argsort()
+        counts = chosen.bincount(minlength=len(self.skies)).tolist()
+        parts = [sky.draw(n, generator) for sky, n in zip(self.skies, counts, strict=True)]
+        return SkyStars(
+            *(
+                torch.cat([getattr(part, name) for part in parts])[order]
+                for name in ("theta", "magnitudes", "population")
+            )
+        )
 
 
 def reference_column(bands: Sequence[str]) -> int:

@@ -105,11 +105,12 @@ def _card(config: ModelConfig, network: Estimator, progress: Progress) -> str:
     names = ", ".join(p.name for p in network.parameters_of_star)
     bands = ", ".join(config.simulator.bands)
     stars = progress.best_step * config.training.batch_size
+    libraries = ", ".join(config.simulator.libraries)
     isochrones = f" of {config.simulator.isochrones} stars" if config.simulator.placed else ""
     return (
         f"# {config.name}\n\n{config.description}\n\n"
         f"- Parameters: {names}\n- Bands: {bands}\n"
-        f"- Prior `{config.simulator.prior}`{isochrones}, library `{config.simulator.library}`, "
+        f"- Prior `{config.simulator.prior}`{isochrones}, library `{libraries}`, "
         f"dust law {config.simulator.dust_law}\n"
         f"- Encoder {config.network.encoder.kind}, flow {config.network.flow.kind}, "
         f"{weights:,} weights\n"
