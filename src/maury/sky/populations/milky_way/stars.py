@@ -1,9 +1,9 @@
 """The stars of a component: born by the mass function, shining by the isochrones.
 
 Densities are published as mass in shining stars; what is drawn are systems as they were born. A
-component that formed stars steadily between two ages has, per system born, a mean mass in stars
-that still shine, companions included; the published density over that is the density of systems
-ever born there, of which those that have died carry no light.
+component that formed stars steadily between two ages has, per system born, a mean mass in systems
+whose primary still shines, companions included; the published density over that is the density of
+systems ever born there, of which those whose primary has died are left out.
 
 Bright stars are rare in mass but not in phase, so stars are proposed evenly along the isochrone's
 nodes of EEP and weighed by the mass function: ``dN = xi(m) (dm / dEEP) dEEP``.
@@ -192,15 +192,18 @@ class StellarContent:
         return replace(stars, **columns)
 
     def born_per_published(self, part: Component) -> float:
-        """Systems ever born for each unit (Msun or star) of a component's published density."""
-        shining = self._shining(part)
+        """Systems ever born for each unit (Msun or star) of a component's published density.
+
+        Companions are counted where their primary shines, as systems are drawn no further: the
+        flat mass function of thick disc and halo, which is known below the turn-off alone, would
+        otherwise give 40% of their mass to companions of stars long dead.
+        """
         generator = torch.Generator().manual_seed(0)
         mass = self.imf(part).sample(_COMPANIONS, generator)
         q = companions(mass, generator).double() if self.binaries else torch.zeros_like(mass)
-        alone, second = shining(mass), torch.where(q > 0, shining(q * mass), 0.0)
-        if part.counted == "mass":
-            alone, second = alone * mass, second * q * mass
-        return 1.0 / float((alone + second).mean())
+        # Where a primary shines, so does its companion, which is lighter.
+        each = mass * (1 + q) if part.counted == "mass" else 1 + (q > 0).double()
+        return 1.0 / float((self._shining(part)(mass) * each).mean())
 
     def _shining(self, part: Component) -> Callable[[Tensor], Tensor]:
         """Share of the stars of a mass, born with the component, that still shine: a function."""
