@@ -226,6 +226,16 @@ def test_another_config_is_told(brief: ModelConfig, tmp_path: Path, silent: Cons
         train(other, tmp_path, resume=True, console=silent)
 
 
+def test_a_run_may_be_made_longer(brief: ModelConfig, tmp_path: Path, silent: Console) -> None:
+    train(brief, tmp_path, console=silent)
+    steps = 2 * brief.training.steps
+    longer = brief.model_copy(
+        update={"training": brief.training.model_copy(update={"steps": steps})}
+    )
+    train(longer, tmp_path, resume=True, console=silent)
+    assert int(log(tmp_path)[-1]["step"]) == steps
+
+
 @pytest.mark.parametrize("damage", ["truncated", "garbage", "empty"])
 def test_a_damaged_checkpoint_is_told(
     brief: ModelConfig, tmp_path: Path, silent: Console, damage: str

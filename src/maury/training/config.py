@@ -55,13 +55,13 @@ class ModelConfig(BaseModel):
 def fingerprint(config: ModelConfig) -> str:
     """SHA-256 of a config, by which a checkpoint knows its own.
 
-    An entry that joined after models had been trained is left out while it has the value that
-    those models were trained with, so that their checkpoints stay theirs.
+    The number of steps is left out: a run may be made longer or shorter when it is resumed. So is
+    an entry that joined after models had been trained, while it has the value that those models
+    were trained with: their checkpoints stay theirs.
     """
     joined = {"isochrones"} if config.simulator.isochrones == "mist" else set[str]()
-    return hashlib.sha256(
-        config.model_dump_json(exclude={"simulator": joined}).encode()
-    ).hexdigest()
+    left_out = {"simulator": joined, "training": {"steps"}}
+    return hashlib.sha256(config.model_dump_json(exclude=left_out).encode()).hexdigest()
 
 
 def read_config(path: Path | str) -> ModelConfig:

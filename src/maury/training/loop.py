@@ -54,7 +54,8 @@ def train(
     folder : Path
         Receives ``checkpoint.safetensors``, ``log.csv`` and, at the end, the model's files.
     resume : bool
-        Go on from the folder's checkpoint; the result is that of an uninterrupted run.
+        Go on from the folder's checkpoint; the result is that of an uninterrupted run, unless the
+        config now asks for more or fewer steps, which the learning rate then follows.
     minutes : float, optional
         Stop after this long, with a checkpoint, if the steps are not done by then.
     device : str
