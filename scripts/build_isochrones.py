@@ -63,7 +63,7 @@ PARSEC_PHASES = (
     Phase.GIANT_BRANCH,
     Phase.CORE_HELIUM,
 )
-PARSEC_LOWEST_MASS = 0.11  # solar masses: its isochrones end between 0.090 and 0.116
+PARSEC_LOWEST_MASS = 0.12  # solar masses: its isochrones end between 0.090 and 0.126
 HYDROGEN_LIMIT = 0.073  # solar masses (Baraffe et al. 2015)
 
 
