@@ -1,10 +1,11 @@
 """Clusters inferred: real ones beside their accepted values, and simulated ones for coverage.
 
     python benchmarks/clusters.py observed ../shared/observed [--only M67 ...] [-o FOLDER]
-    python benchmarks/clusters.py simulated [-n 100] [--first 0]
+    python benchmarks/clusters.py simulated [-n 100] [--first 0] [--models 1]
 
 The real ones are development stars: no constant was chosen by them. Simulated ones have a zero
-point error of 0.01 mag in each band and 5% non-members.
+point error of 0.01 mag in each band and 5% non-members, and with ``--models 1`` isochrones and
+spectra are wrong by as much as `maury.cluster.model_errors` says; what is inferred is told so.
 """
 
 from __future__ import annotations
@@ -88,23 +89,26 @@ def observed(folder: Path, names: list[str], output: Path | None, options: dict)
             posterior.plot(output / f"{name}.png")
 
 
-def simulated(first: int, count: int, options: dict) -> None:
+def simulated(first: int, count: int, models: float, options: dict) -> None:
     """One line of JSON for each cluster: rank of the truth and z for each parameter."""
     prior = ClusterPrior(
         log_age=(7.0, 9.9), distance=(100.0, 2000.0), mass=(200.0, 1000.0), mh=(-0.5, 0.4)
     )
+    noise = maury.cluster.Noise(zero_point=0.01, models=models)
     ranks: dict[str, list[float]] = {}
     for seed in range(first, first + count):
         generator = torch.Generator().manual_seed(seed)
         theta = prior.sample(1, generator)[0]
         try:
-            mock = mock_cluster(theta, seed=seed)
+            mock = mock_cluster(theta, seed=seed, models=models)
         except MauryError:
             continue
         if mock.member.sum() < 30:
             continue
         used = time.process_time()
-        posterior = maury.cluster.infer(mock.measurements, seed=seed, prior=prior, **options)
+        posterior = maury.cluster.infer(
+            mock.measurements, seed=seed, prior=prior, noise=noise, **options
+        )
         row: dict[str, object] = {"seed": seed, "stars": len(mock.member)}
         for name, truth in mock.theta.items():
             draws = posterior[name]
@@ -130,11 +134,17 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--stars", type=int, default=200)
     parser.add_argument("--evaluations", type=int, default=1500)
+    parser.add_argument("--effective", type=float, default=200.0)
+    parser.add_argument("--models", type=float, default=0.0, help="errors of simulated models")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    settings = {"stars": options.stars, "evaluations": options.evaluations}
+    settings = {
+        "stars": options.stars,
+        "evaluations": options.evaluations,
+        "effective": options.effective,
+    }
     if options.what == "simulated":
-        simulated(options.first, options.n, settings)
+        simulated(options.first, options.n, options.models, settings)
     elif options.folder is None:
         parser.error("say where the observed stars are")
     else:

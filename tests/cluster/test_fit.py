@@ -14,6 +14,7 @@ from maury.cluster.coordinates import PARAMETERS, Coordinates
 from maury.cluster.field import FieldModel
 from maury.cluster.likelihood import ClusterLikelihood
 from maury.cluster.mock import MockCluster, mock_cluster
+from maury.cluster.model_errors import BAND_RAMPS, TEMPERATURE_ERRORS
 from maury.errors import MauryError
 from maury.measurements import Measurements
 from maury.sky.isochrones import load_isochrones
@@ -63,7 +64,9 @@ def test_shared_errors_come_with_their_priors(
     posterior: maury.cluster.ClusterPosterior, tmp_path: Path
 ) -> None:
     offsets = posterior.offsets
-    assert list(offsets["channel"]) == [*BANDS, "parallax", *BANDS]
+    zero_points = offsets[offsets["kind"] == "zero point"]
+    assert list(zero_points["channel"]) == [*BANDS, "parallax"]
+    assert len(offsets) == len(BANDS) * (1 + len(BAND_RAMPS)) + 1 + len(TEMPERATURE_ERRORS)
     assert np.all(offsets["std"] <= 1.2 * offsets["prior_std"])
     posterior.plot(tmp_path / "cluster.png")
     assert (tmp_path / "cluster.png").stat().st_size > 1000

@@ -200,7 +200,7 @@ def _gather(
         draws=theta[order],
         membership=membership,
         used=used,
-        offsets=_offset_table(stars, mean, sigma, likelihood.prior_sigma),
+        offsets=_offset_table(likelihood, mean, sigma),
         non_members=(float(expit(mean[-1])), float(sigma[-1] * expit(mean[-1]) * expit(-mean[-1]))),
         outliers=_outlier_table(stars, likelihood.outlier),
         diagnostics=_diagnose(runs, coordinates, effective_size(log_weight), len(found) + spent),
@@ -246,15 +246,15 @@ def _diagnose(
     )
 
 
-def _offset_table(stars: Candidates, mean: Array, sigma: Array, prior: Array) -> Table:
-    zero, cool = len(stars.channels), len(stars.bands)
+def _offset_table(likelihood: ClusterLikelihood, mean: Array, sigma: Array) -> Table:
+    names = likelihood.errors
     return Table(
         {
-            "channel": [*stars.channels, *stars.bands],
-            "kind": ["zero point"] * zero + ["cool stars"] * cool,
+            "channel": [channel for channel, _ in names],
+            "kind": [kind for _, kind in names],
             "mean": mean[:-1],
             "std": sigma[:-1],
-            "prior_std": prior[:-1],
+            "prior_std": likelihood.prior_sigma[:-1],
         }
     )
 

@@ -7,16 +7,16 @@ given age, metallicity, distance and dust, the density of one star's measurement
     L_n = (1 - f) sum_j w_j int_0^1 dt N(y_n; M_j + t D_j + G_j x, C_nj) / p(G_n) + f F_n / p_F(G_n)
 
 over pieces j of the isochrones of single stars and pairs (`sequence`). C is diagonal (errors and
-each star's own floor) but for two normal latents of each star: its A_V (differential reddening) and
-its place along the line of sight. The parallax is one more channel. F is the density of non-members
-(`field`).
+each star's own floor) but for three normal latents of each star: its A_V (differential reddening),
+its place along the line of sight, and its own temperature. The parallax is one more channel. F is
+the density of non-members (`field`).
 
 Everything is conditional on the magnitude in one band: how many stars of which brightness a table
 lists depends on its selection, completeness, and mass segregation, which nobody models here.
 
 x are errors that all stars share: a zero point of each band, N(0, zero point sigma), one of the
-parallax, and one for each band that grows among cool stars, where models fail; and the logit of the
-share f of non-members. They enter linearly, and hundreds of stars make their posterior close to
+parallax, those of the models, in temperature and in each band (`model_errors`); and the logit of
+the share f of non-members. They enter linearly, and hundreds of stars make their posterior close to
 normal at any theta, so they are integrated out by Laplace's method, with the exact Hessian of the
 mixture (Louis 1982, J. R. Stat. Soc. B 44, 226).
 
@@ -36,6 +36,7 @@ from scipy.special import log_ndtr
 
 from maury.cluster.candidates import Candidates
 from maury.cluster.field import FieldModel
+from maury.cluster.model_errors import BAND_RAMPS, TEMPERATURE_ERRORS
 from maury.cluster.sequence import Sequence, StellarModel
 from maury.sky.bands import band
 
@@ -57,8 +58,9 @@ class Noise:
     parallax_zero_point : float
         Width (mas) of what the parallaxes' zero point leaves: Lindegren et al. 2021 (A&A 649, A4)
         find 0.005 to 0.01, and covariances on the scale of a cluster add as much.
-    cool : float
-        Width (mag) of the models' error at 3500 K, shared by all stars of a cluster, in each band.
+    models : float
+        Multiplies the widths of all errors of models (`maury.cluster.model_errors`): 1 for stars of
+        the sky, 0 for simulated ones, whose models are true.
     outlier_fraction, outlier_sigma, wild_fraction, wild_sigma : float
         As in `PhotometricConfig`.
     depth : float
@@ -73,7 +75,7 @@ class Noise:
     star_floor: float = 0.02
     zero_point: float | None = None
     parallax_zero_point: float = 0.01
-    cool: float = 0.1
+    models: float = 1.0
     outlier_fraction: float = 0.02
     outlier_sigma: float = 0.35
     wild_fraction: float = 0.004
@@ -92,7 +94,7 @@ class Evaluation:
     log_likelihood : float
         Shared errors integrated out.
     offset, offset_sigma : array (D,)
-        Their posterior at this theta: zero points (C), cool stars' (C - 1), logit of f.
+        Their posterior at this theta, in the order of `ClusterLikelihood.errors`.
     member : array (N,)
         Probability that a star is a member.
     """
@@ -105,6 +107,13 @@ class Evaluation:
 
 _NEAREST = 24
 """Pieces of the isochrones that each star is summed over: those that fit it best."""
+
+_NEGLIGIBLE = 1e-4
+"""Share of a star below which a piece is left out where shared errors are found."""
+
+_STEPS, _GAIN = 6, 0.2
+"""Newton's steps towards the shared errors: how many at most, and the gain in log density below
+which the next is the last."""
 
 _EMPTY = 1e-3
 """Density of model stars per mag below which a magnitude counts as empty of members."""
@@ -128,12 +137,17 @@ class ClusterLikelihood:
         self, stars: Candidates, model: StellarModel, field: FieldModel, noise: Noise
     ) -> None:
         self.stars, self.model, self.field, self.noise = stars, model, field, noise
-        channels = len(stars.channels)
+        self.ramps = len(BAND_RAMPS) if noise.models else 0
+        self.temperatures = len(TEMPERATURE_ERRORS) if noise.models else 0
         zero = [
             noise.zero_point if noise.zero_point is not None else band(name).floor
             for name in stars.bands
         ]
-        widths = [*zero, noise.parallax_zero_point, *[noise.cool] * (channels - 1), 1.0]
+        widths = [*zero, noise.parallax_zero_point]
+        if noise.models:
+            widths += [noise.models * w for _, w in BAND_RAMPS.values() for _ in stars.bands]
+            widths += [noise.models * w for w in TEMPERATURE_ERRORS.values()]
+        widths.append(1.0)
         self.prior_sigma = np.array(widths)
         self.prior_mean = np.zeros(len(widths))
         self.prior_mean[-1] = math.log(noise.field_fraction / (1 - noise.field_fraction))
@@ -143,6 +157,15 @@ class ClusterLikelihood:
         self._blur = 0.0
         self._begin = self.prior_mean
         self._set_variance()
+
+    @property
+    def errors(self) -> list[tuple[str, str]]:
+        """Channel and kind of each shared error but the last, which is the logit of f."""
+        names = [(channel, "zero point") for channel in self.stars.channels]
+        if self.noise.models:
+            names += [(band, kind) for kind in BAND_RAMPS for band in self.stars.bands]
+            names += [("ln Teff", kind) for kind in TEMPERATURE_ERRORS]
+        return names
 
     def _set_variance(self) -> None:
         """Variances (N, C) with what outliers add, and the non-members' density that follows."""
@@ -172,12 +195,13 @@ class ClusterLikelihood:
         self, log_age: float, mh: float, distance: float, a_v: float
     ) -> tuple[Sequence, NDArray[np.int64], Array] | None:
         """Pieces, numbers (N, K) of the nearest, and log density of the magnitudes (N,)."""
-        whole = self.model.sequence(log_age, mh, a_v)
-        if whole is None:
-            return None
         modulus = 5 * math.log10(distance / 10.0)
         reference = self.stars.reference
         value = self.stars.value[:, reference]
+        bright, faint = value.min() - modulus - 1.0, value.max() - modulus + 1.0
+        whole = self.model.sequence(log_age, mh, a_v, seen=(reference, bright, faint))
+        if whole is None:
+            return None
         middle = whole.start[:, reference] + 0.5 * whole.step[:, reference] + modulus
         brightness = _brightness(
             whole.start[:, reference] + modulus,
@@ -198,35 +222,53 @@ class ClusterLikelihood:
             start=start,
             step=np.hstack([pieces.step, nothing]),
             dust=np.hstack([pieces.dust, nothing]),
+            warm=np.hstack([pieces.warm, nothing]),
+            band_shape=pieces.band_shape[:, : self.ramps],
+            temperature_shape=pieces.temperature_shape[:, : self.temperatures],
         )
         return pieces, self._nearest(pieces), brightness
 
     def _nearest(self, pieces: Sequence) -> NDArray[np.int64]:
         """Numbers (N, K) of the pieces that fit each star best."""
         # Relative to the middle of all, so that squares of large magnitudes do not cancel.
-        channels = len(self.stars.channels)
         centre = pieces.start.mean(0)
-        start = pieces.start - centre
-        start[:, :-1] += pieces.cool[:, None] * self._begin[channels:-1]
+        zero, band_error, warmth = self.split(self._begin)
+        start = pieces.start - centre + (pieces.temperature_shape @ warmth)[:, None] * pieces.warm
+        start[:, :-1] += pieces.band_shape @ band_error
         # Single precision is enough to rank, and twice as fast.
-        y = (self.stars.value - self._begin[:channels] - centre).astype(np.float32)
+        y = (self.stars.value - zero - centre).astype(np.float32)
         start, step = start.astype(np.float32), pieces.step.astype(np.float32)
+        warm = (self.noise.models * pieces.own[:, None] * pieces.warm).astype(np.float32)
         w = self.weight.astype(np.float32)
         square = -2 * (w * y) @ start.T + w @ (start**2).T
         along = (w * y) @ step.T - w @ (start * step).T
         length = np.maximum(w @ (step**2).T, 1e-9)
+        if self.noise.models:
+            # What a star's own temperature explains.
+            tight = 1.0 + w @ (warm**2).T
+            pull = (w * y) @ warm.T - w @ (start * warm).T
+            cross = w @ (step * warm).T
+            square = square - pull**2 / tight
+            along = along - cross * pull / tight
+            length = np.maximum(length - cross**2 / tight, 1e-9)
         t = np.clip(along / length, 0.0, 1.0)
         score = pieces.log_weight.astype(np.float32) - 0.5 * (square - t * (2 * along - t * length))
         count = min(_NEAREST, score.shape[1])
         return np.argpartition(-score, count - 1, axis=1)[:, :count]
 
+    def split(self, x: Array) -> tuple[Array, Array, Array]:
+        """Shared errors as zero points (C,), errors of bands (R, B) and in ln Teff (T,)."""
+        channels, bands = len(self.stars.channels), len(self.stars.bands)
+        last = channels + self.ramps * bands
+        return x[:channels], x[channels:last].reshape(self.ramps, bands), x[last:-1]
+
     def _marginalise(self, pairs: _Pairs) -> Evaluation:
         x = self._begin.copy()
         state = pairs.at(x)
-        for _ in range(8):
+        for _ in range(_STEPS):
             step = state.newton()
             gain = 0.5 * float(step @ state.gradient)
-            if gain < 0.1:
+            if gain < _GAIN:
                 # The last step's gain is known without evaluating it.
                 x = x + step
                 break
@@ -335,6 +377,7 @@ class _Pairs:
         spread: float,
     ) -> None:
         stars = whole.stars
+        self.split = whole.split
         self.prior_mean, self.prior_sigma = whole.prior_mean, whole.prior_sigma
         self.field = whole._field
         self.field_logit = whole._field_logit
@@ -342,18 +385,25 @@ class _Pairs:
         w = whole.weight[:, None, :]
         self.weight = np.broadcast_to(w, (*index.shape, w.shape[-1]))
         self.base = stars.value[:, None, :] - pieces.start[index]
-        self.cool = pieces.cool[index]
-        # Sherman-Morrison, twice: C^-1 a = W a - sum_l u_l (u_l . a), for each star's own A_V and
-        # its own place along the line of sight.
+        self.band_shape = pieces.band_shape[index]
+        self.temperature_shape = pieces.temperature_shape[index]
+        self.warm = pieces.warm[index]
+        # Sherman-Morrison: C^-1 a = W a - sum_l u_l (u_l . a), for each star's own A_V, its own
+        # place along the line of sight, and its own temperature.
         nearer = np.ones(stars.value.shape[1])
         nearer[-1] = -0.2 * math.log(10.0) * 1000.0 / distance
         depth = 5 / math.log(10.0) * whole.noise.depth / distance
         self.latent: list[Array] = []
         log_tight = np.zeros(index.shape)
-        for width, direction in ((spread, pieces.dust[index]), (depth, nearer)):
+        own = whole.noise.models * pieces.own[index]
+        for width, direction in (
+            (spread, pieces.dust[index]),
+            (depth, nearer),
+            *([(own, self.warm)] if whole.noise.models else []),
+        ):
             pull = self._inverse(np.broadcast_to(direction, self.weight.shape))
             tight = 1.0 + width**2 * (pull * direction).sum(-1)
-            self.latent.append(pull * (width / np.sqrt(tight))[..., None])
+            self.latent.append(pull * np.asarray(width / np.sqrt(tight))[..., None])
             log_tight += np.log(tight)
         self.step = pieces.step[index]
         self.along = self._inverse(self.step)
@@ -374,9 +424,11 @@ class _Pairs:
 
     def _miss(self, x: Array) -> Array:
         """Measured less modelled at the beginning of each piece, (N, K, C)."""
-        channels = self.bands + 1
-        miss = self.base - x[:channels]
-        miss[..., : self.bands] -= self.cool[..., None] * x[channels:-1]
+        zero, band_error, warmth = self.split(x)
+        miss = self.base - zero
+        if len(warmth):
+            miss[..., : self.bands] -= self.band_shape @ band_error
+            miss -= (self.temperature_shape @ warmth)[..., None] * self.warm
         return miss
 
     def _along(self, x: Array) -> tuple[Array, Array, Array, Array, Array]:
@@ -398,10 +450,15 @@ class _Pairs:
         return miss, pulled, density, mean, variance
 
     def residuals(self, x: Array) -> tuple[Array, Array]:
-        """Residuals (N, K, C) at the mean place on each piece, and the pieces' shares (N, K)."""
-        miss, _, density, mean, _ = self._along(x)
+        """Residuals (N, K, C) at the mean place on each piece, and the pieces' shares (N, K).
+
+        What a star's own dust, place and temperature explain is no residual; 0 where nothing is
+        measured.
+        """
+        _, pulled, density, mean, _ = self._along(x)
         share = np.exp(density - _log_sum(density)[:, None])
-        return miss - mean[..., None] * self.step, share
+        left = pulled - mean[..., None] * self.along
+        return left / np.where(self.weight > 0, self.weight, 1.0), share
 
     def at(self, x: Array) -> _State:
         _, pulled, density, mean, variance = self._along(x)
@@ -415,47 +472,85 @@ class _Pairs:
         gamma = np.exp(log_in[:, None] + density - total[:, None])
         push = (x - self.prior_mean) / self.prior_sigma
         fraction = np.exp(log_out)
-        # Scores of the shared errors: zero points, cool stars', and the logit of f.
-        score = self._extend(pulled - mean[..., None] * self.along)
-        score[..., -1] = -fraction[:, None]
-        by_star = np.einsum("nk,nkd->nd", gamma, score)
+        # Pieces that a star is hardly on say nothing about the shared errors.
+        some = np.nonzero(gamma > _NEGLIGIBLE)
+        chosen, share = _Chosen(self, some), gamma[some]
+        score = chosen.extend(pulled[some] - mean[some][:, None] * self.along[some])
+        score[:, -1] = -fraction[some[0]]
+        flat = np.sqrt(share)[:, None] * score
+        belongs = np.zeros((len(gamma), len(share)))
+        belongs[some[0], np.arange(len(share))] = share
+        by_star = belongs @ score
         by_star[:, -1] = (1 - member) - fraction
         gradient = by_star.sum(0) - push / self.prior_sigma
-        complete = self._information(gamma, variance)
+        complete = chosen.information(share, variance[some])
         complete[-1, -1] += (fraction * (1 - fraction)).sum()
         complete[np.diag_indices_from(complete)] += self.prior_sigma**-2.0
-        flat = (np.sqrt(gamma)[..., None] * score).reshape(-1, score.shape[-1])
         missing = flat.T @ flat - by_star.T @ by_star
         missing[-1, -1] += ((1 - member) * (1 - fraction) ** 2).sum()
         value = float(total.sum() - 0.5 * (push**2).sum())
         return _State(value, gradient, complete, missing, member)
 
-    def _extend(self, a: Array) -> Array:
-        """From channels (..., C) to shared errors (..., D)."""
-        cool = self.cool[..., None] * a[..., : self.bands]
-        return np.concatenate([a, cool, np.zeros((*a.shape[:-1], 1))], -1)
 
-    def _information(self, gamma: Array, variance: Array) -> Array:
+class _Chosen:
+    """P pairs of a star and a piece, and what shared errors do to them."""
+
+    def __init__(self, pairs: _Pairs, some: tuple[NDArray[np.int64], ...]) -> None:
+        self.bands, self.size = pairs.bands, len(pairs.prior_mean)
+        self.weight = pairs.weight[some]
+        self.warm = pairs.warm[some]
+        self.band_shape = pairs.band_shape[some]
+        self.temperature_shape = pairs.temperature_shape[some]
+        self.along = pairs.along[some]
+        self.latent = [latent[some] for latent in pairs.latent]
+
+    def extend(self, a: Array) -> Array:
+        """From channels (P, C) to shared errors (P, D)."""
+        count = len(a)
+        ramps = self.band_shape[:, :, None] * a[:, None, : self.bands]
+        warmth = self.temperature_shape * (self.warm * a).sum(1)[:, None]
+        return np.hstack(
+            [
+                a,
+                ramps.reshape(count, self.band_shape.shape[1] * self.bands),
+                warmth,
+                np.zeros((count, 1)),
+            ]
+        )
+
+    def information(self, share: Array, variance: Array) -> Array:
         """Information (D, D) if each star's piece were known, the place on it not."""
-        channels, size = self.bands + 1, 2 * self.bands + 2
-        result = np.zeros((size, size))
-        first = np.arange(channels)
-        second = channels + np.arange(self.bands)
-        weight = self.weight[:, 0]
-        for power, rows, columns in (
-            (0, first, first),
-            (1, first[:-1], second),
-            (1, second, first[:-1]),
-            (2, second, second),
+        result = self._independent(share)
+        for vector, amount in (
+            *((latent, share) for latent in self.latent),
+            (self.along, share * variance),
         ):
-            amount = (gamma * self.cool**power).sum(1) @ weight
-            result[rows, columns] += amount[: len(rows)]
-        for vector, share in (
-            *((latent, gamma) for latent in self.latent),
-            (self.along, gamma * variance),
-        ):
-            scaled = self._extend(np.sqrt(share)[..., None] * vector).reshape(-1, size)
+            scaled = self.extend(np.sqrt(amount)[:, None] * vector)
             result -= scaled.T @ scaled
+        return result
+
+    def _independent(self, share: Array) -> Array:
+        """Of the channels' own errors alone: each channel's rows apart, but for temperatures'."""
+        result = np.zeros((self.size, self.size))
+        amount = share[:, None] * self.weight
+        channels = np.arange(self.bands + 1)
+        last = self.size - 1 - self.temperature_shape.shape[1]
+        # Each channel's errors: its zero point, and its ramps.
+        shape = np.hstack([np.ones((len(share), 1)), self.band_shape])
+        moment = _moments(shape, shape, amount)
+        places = [channels, *np.arange(self.bands + 1, last).reshape(-1, self.bands)]
+        for r, rows in enumerate(places):
+            for s, columns in enumerate(places):
+                count = min(len(rows), len(columns))
+                result[rows[:count], columns[:count]] = moment[r, s, :count]
+        if last < self.size - 1:
+            warmed = amount * self.warm
+            cross = _moments(self.temperature_shape, shape, warmed)
+            for r, rows in enumerate(places):
+                result[last:-1, rows] = cross[:, r, : len(rows)]
+                result[rows, last:-1] = cross[:, r, : len(rows)].T
+            square = (warmed * self.warm).sum(1)
+            result[last:-1, last:-1] = (self.temperature_shape.T * square) @ self.temperature_shape
         return result
 
 
@@ -474,6 +569,12 @@ class _State:
 
     def newton(self) -> Array:
         return np.asarray(cho_solve(self.factor, self.gradient))
+
+
+def _moments(a: Array, b: Array, weight: Array) -> Array:
+    """Sums over P of a (P, R) times b (P, S) times weights (P, C): (R, S, C)."""
+    product = (a[:, :, None] * b[:, None, :]).reshape(len(a), a.shape[1] * b.shape[1])
+    return np.asarray((product.T @ weight).reshape(a.shape[1], b.shape[1], -1))
 
 
 def _log_sum(a: Array) -> Array:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from maury.cluster.model_errors import (
+    BAND_RAMPS,
+    TEMPERATURE_ERRORS,
+    band_shapes,
+    own_temperature,
+    temperature_shapes,
+)
 from maury.errors import MauryError
 from maury.instruments.astrometric import typical_error
 from maury.measurements import Measurements
@@ -18,6 +26,7 @@ from maury.sky.populations.brightness import apparent_magnitudes
 from maury.sky.populations.cluster import Cluster
 from maury.sky.populations.imf import Kroupa
 from maury.sky.populations.starlight import starlight
+from maury.sky.populations.systems import Systems
 
 Array = NDArray[np.float64]
 
@@ -61,6 +70,7 @@ def mock_cluster(
     scatter: float = 0.02,
     non_members: float = 0.05,
     outliers: float = 0.02,
+    models: float = 0.0,
     faintest: float = 18.0,
     isochrones: Isochrones | None = None,
     library: str = "phoenix-kurucz",
@@ -82,6 +92,9 @@ def mock_cluster(
         Share of field stars: of any age, within a factor of about 1.3 of the cluster's distance.
     outliers : float
         Share of measurements that are off by 0.35 mag (1 sigma).
+    models : float
+        Multiplies the errors of models (`maury.cluster.model_errors`), which are drawn for the
+        cluster: at 0 the stars are as the models have them.
     faintest : float
         Apparent magnitude in the first band up to which stars are listed.
 
@@ -96,8 +109,10 @@ def mock_cluster(
     table = cached_table(library, bands)
     systems = Cluster(isochrones).sample(theta, generator)
     log_age, mh, _, distance, a_v, spread = theta.tolist()
+    warmed = _warmed(systems, models, rng)
     with torch.no_grad():
-        members = apparent_magnitudes(table, systems)
+        members = apparent_magnitudes(table, warmed)
+    members += _band_errors(systems.teff, len(bands), models, rng)
     seen = _seen(members, systems.distance, faintest)
     if seen[0].shape[0] < 5:
         raise MauryError(f"only {seen[0].shape[0]} members are brighter than {faintest}")
@@ -124,6 +139,35 @@ def mock_cluster(
     truth = {"log_age": log_age, "mh": mh, "distance": distance}
     truth |= {"a_v": a_v, "a_v_spread": spread}
     return MockCluster(measured, np.arange(count) < len(seen[0]), truth, shift)
+
+
+def _warmed(systems: Systems, models: float, rng: np.random.Generator) -> Systems:
+    """The same stars at other temperatures, of the same luminosities."""
+    widths = models * np.array(list(TEMPERATURE_ERRORS.values()))
+    height = torch.as_tensor(widths * rng.standard_normal(len(widths))).float()
+
+    def change(teff: Tensor, logg: Tensor) -> Tensor:
+        alone = torch.as_tensor(rng.standard_normal(len(teff))).float()
+        return temperature_shapes(teff, logg) @ height + models * own_temperature(teff) * alone
+
+    first = change(systems.teff, systems.logg)
+    second = change(systems.companion_teff, systems.companion_logg)
+    return replace(
+        systems,
+        teff=systems.teff * first.exp(),
+        logg=systems.logg + 4 * first / math.log(10.0),
+        radius=systems.radius * (-2 * first).exp(),
+        companion_teff=systems.companion_teff * second.exp(),
+        companion_logg=systems.companion_logg + 4 * second / math.log(10.0),
+        companion_radius=systems.companion_radius * (-2 * second).exp(),
+    )
+
+
+def _band_errors(teff: Tensor, bands: int, models: float, rng: np.random.Generator) -> Tensor:
+    """Errors (N, B) of the models' magnitudes at temperatures (N,)."""
+    widths = models * np.array([width for _, width in BAND_RAMPS.values()])
+    height = widths[:, None] * rng.standard_normal((len(widths), bands))
+    return band_shapes(teff) @ torch.as_tensor(height).float()
 
 
 def _seen(magnitudes: Tensor, distance: Tensor, faintest: float) -> tuple[Array, Array]:

@@ -62,7 +62,8 @@ class ClusterPosterior:
         Rows that the posterior rests on.
     offsets : Table
         Shared errors: one row for each band and the parallax, with mean, standard deviation and
-        what the prior allowed; ``kind`` is "zero point" (measured minus model) or "cool stars".
+        what the prior allowed; ``kind`` is "zero point" (measured minus model), or where among
+        stars the models err: by so many mag in a channel, or by so much in ln Teff.
     non_members : tuple of float
         Share of non-members among the stars used, mean and standard deviation of its logit's
         median, as a share.

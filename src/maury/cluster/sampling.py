@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln, logsumexp
+from scipy.special import gammaln
 
 __all__ = ["Run", "adapted", "effective_size", "sample_importance"]
 
@@ -55,7 +55,7 @@ class Run:
 
 def effective_size(log_weight: Array) -> float:
     """1 / sum of the squares of the weights normalised."""
-    return float(np.exp(2 * logsumexp(log_weight) - logsumexp(2 * log_weight)))
+    return float(np.exp(2 * _log_total(log_weight) - _log_total(2 * log_weight)))
 
 
 def sample_importance(
@@ -85,10 +85,13 @@ def sample_importance(
     target = np.array([log_target(place) for place in z])
     while True:
         shares = [math.log(n / len(z)) + q(z) for n, q in proposals]
-        log_weight = target - logsumexp(shares, axis=0)
+        log_weight = target - _log_sum(np.array(shares), 0)
         # The broad proposal reaches nowhere near all of its places: those count, with weight 0.
         found = Run(
-            z, target, log_weight - logsumexp(log_weight), logsumexp(log_weight) - math.log(len(z))
+            z,
+            target,
+            log_weight - _log_total(log_weight),
+            _log_total(log_weight) - math.log(len(z)),
         )
         if len(z) >= most or (found.effective >= effective and len(proposals) > 3):
             return found
@@ -109,7 +112,7 @@ def _flatten(log_weight: Array) -> Array:
             low, high = (middle, high) if enough else (low, middle)
     else:
         low = 1.0
-    weight = np.exp(low * usable - logsumexp(low * usable))
+    weight = np.exp(low * usable - _log_total(low * usable))
     return np.asarray(weight / weight.sum())
 
 
@@ -132,7 +135,10 @@ def adapted(run: Run, rng: np.random.Generator, n: int) -> tuple[Array, Density]
 
     def density(x: Array) -> Array:
         return np.asarray(
-            logsumexp([math.log(f) + _student(x, centres, root) for f, centres, root in parts], 0)
+            _log_sum(
+                np.array([math.log(f) + _student(x, centres, root) for f, centres, root in parts]),
+                0,
+            )
         )
 
     rows = []
@@ -189,4 +195,14 @@ def _student(x: Array, centres: Array, root: Array) -> Array:
     )
     height -= np.log(np.diag(root)).sum()
     bumps = -half * np.log1p(square / _FREEDOM)
-    return np.asarray(height + logsumexp(bumps, axis=1) - math.log(len(centres)))
+    return np.asarray(height + _log_sum(bumps, 1) - math.log(len(centres)))
+
+
+def _log_sum(a: Array, axis: int) -> Array:
+    """log of the sum of exponentials; scipy's costs several times as much."""
+    top = np.maximum(a.max(axis), -1e300)
+    return np.asarray(top + np.log(np.exp(a - np.expand_dims(top, axis)).sum(axis)))
+
+
+def _log_total(a: Array) -> float:
+    return float(_log_sum(a, 0))

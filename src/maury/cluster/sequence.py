@@ -8,13 +8,13 @@ precise photometry does not fall between two models.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
+from maury.cluster.model_errors import band_shapes, own_temperature, temperature_shapes
 from maury.sky.isochrones import Isochrones, Phase, overall_metallicity
 from maury.sky.photometry import MagnitudeTable
 from maury.sky.populations import binaries
@@ -26,15 +26,14 @@ Array = NDArray[np.float64]
 
 R_V = 3.1
 
-COOL, COLD = 4700.0, 3500.0
-"""Between these temperatures (K) the models' shared error in cool stars sets in; see `likelihood`.
-Convection, molecular lines and magnetic fields make isochrones and spectra of M dwarfs disagree
-with observed ones, and with each other, by about 0.1 mag."""
-
 _Q_EDGES = np.array([0.25, 0.4, 0.5, 0.58, 0.66, 0.73, 0.79, 0.85, 0.9, 0.95, 1.0])
 """Companions of less than a quarter of the mass are not seen: those systems count as single."""
 
+_MAG = 0.4 * np.log(10.0)
+_TWIN = 2.5 * np.log10(2.0)
 _DUST_STEP = 0.1
+_WARM_STEP = 0.01
+"""In A_V and in ln Teff: how far apart the models are that derivatives are taken from."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +46,16 @@ class Sequence:
         Magnitudes where a piece begins, and from there to its end.
     dust : array (J, B)
         Change of the magnitudes with A_V.
-    cool : array (J,)
-        Share of the models' error in cool stars; 0 above 4700 K, 1 at 3500 K.
+    warm : array (J, B)
+        Change of the magnitudes with ln Teff at the same luminosity.
+    band_shape : array (J, R)
+        Shares of the models' errors of magnitudes; see `model_errors`.
+    temperature_shape : array (J, T)
+        Shares of the models' errors in ln Teff.
+    own : array (J,)
+        Standard deviation of a star's own ln Teff.
     log_weight : array (J,)
-        Log of the share of stars on the piece; the shares sum to one.
+        Log of the share of stars on the piece; the shares of all pieces there are sum to one.
     mass, q : array (J,)
         Of the middle of the piece.
     """
@@ -58,7 +63,10 @@ class Sequence:
     start: Array
     step: Array
     dust: Array
-    cool: Array
+    warm: Array
+    band_shape: Array
+    temperature_shape: Array
+    own: Array
     log_weight: Array
     mass: Array
     q: Array
@@ -94,8 +102,18 @@ class StellarModel:
         self._share = np.column_stack([1 - share.sum(1).clip(max=0.95), share])
 
     @torch.no_grad()
-    def sequence(self, log_age: float, mh: float, a_v: float) -> Sequence | None:
-        """The pieces; None where there are no isochrones or no library."""
+    def sequence(
+        self,
+        log_age: float,
+        mh: float,
+        a_v: float,
+        *,
+        seen: tuple[int, float, float] | None = None,
+    ) -> Sequence | None:
+        """The pieces; None where there are no isochrones or no library.
+
+        With ``seen`` only those between two magnitudes at 10 pc in the band of that number.
+        """
         overall = overall_metallicity(torch.tensor([mh]))
         stars = self.isochrones.at(overall, log_age, self._eep)
         alive = stars.inside & (stars.phase < int(Phase.POST_AGB))
@@ -109,64 +127,111 @@ class StellarModel:
             ],
             -1,
         )
-        more = theta.clone()
-        more[:, 3] += _DUST_STEP
-        mags, inside = self.table(torch.cat([theta, more]))
+        dusty, warmer = theta.clone(), theta.clone()
+        dusty[:, 3] += _DUST_STEP
+        warmer[:, 0] *= np.exp(_WARM_STEP)
+        # At the same luminosity radii go as the square, and gravities as the fourth power.
+        warmer[:, 1] += 4 * _WARM_STEP / np.log(10.0)
         count = len(teff)
-        inside = inside[:count] & inside[count:]
-        mags = mags.double() - 5 * torch.log10(stars.radius[alive].double()).repeat(2)[:, None]
+        mags, known = self.table(torch.cat([theta, dusty, warmer]))
+        inside = known[:count] & known[count : 2 * count]
+        mags = mags.double() - 5 * torch.log10(stars.radius[alive].double()).repeat(3)[:, None]
+        light, reddened, warmed = mags.split(count)
+        warm = (warmed - light) / _WARM_STEP + 10 / np.log(10.0)
+        warm[~known[2 * count :]] = 0.0
         keep = inside.numpy()
         if keep.sum() < 10:
             return None
-        light = mags[:count].numpy()[keep]
-        dust = (mags[count:].numpy()[keep] - light) / _DUST_STEP
-        node = np.flatnonzero(alive.numpy())[keep]
-        mass = stars.mass[alive].double().numpy()[keep]
-        temperature = teff.double().numpy()[keep]
-        return self._pieces(light, dust, node, mass, temperature)
+        nodes = _Nodes(
+            number=np.flatnonzero(alive.numpy())[keep],
+            log_mass=np.log(stars.mass[alive].double().numpy()[keep]),
+            light=light.numpy()[keep],
+            dust=((reddened - light) / _DUST_STEP).numpy()[keep],
+            warm=warm.numpy()[keep],
+            band_shape=band_shapes(teff).double().numpy()[keep],
+            temperature_shape=temperature_shapes(teff, stars.logg[alive]).double().numpy()[keep],
+            own=own_temperature(teff).double().numpy()[keep],
+        )
+        return self._pieces(nodes, seen)
 
-    def _pieces(
-        self, light: Array, dust: Array, node: Array, mass: Array, temperature: Array
-    ) -> Sequence | None:
-        adjacent = (np.diff(node) == 1) & (np.diff(mass) > 0)
-        log_mass = np.log(mass)
-        middle = 0.5 * (log_mass[1:] + log_mass[:-1])
+    def _pieces(self, nodes: _Nodes, seen: tuple[int, float, float] | None) -> Sequence | None:
+        mass = np.exp(nodes.log_mass)
+        middle = _middle(nodes.log_mass)
+        adjacent = (np.diff(nodes.number) == 1) & (np.diff(mass) > 0)
+        if not adjacent.any():
+            return None
         with np.errstate(divide="ignore"):
             number = np.log(np.diff(mass)) + np.interp(middle, self._log_mass, self._log_imf)
-        cool = np.log(COOL / temperature) / np.log(COOL / COLD)
-        cool = np.clip(0.5 * (cool[1:] + cool[:-1]), 0.0, 1.5)
-        parts = []
-        for index, q in enumerate(self._q):
-            together = light if q == 0 else self._pair(light, log_mass, q)
-            share = np.interp(middle, self._log_mass, self._share[:, index])
-            parts.append(
-                (
-                    *(together[:-1], np.diff(together, axis=0)),
-                    *(0.5 * (dust[1:] + dust[:-1]), cool),
-                    *(
-                        number + np.log(share.clip(min=1e-30)),
-                        np.exp(middle),
-                        np.full(len(middle), q),
-                    ),
-                )
-            )
-        whole = Sequence(
-            *(
-                np.concatenate([p[i] for p in parts])[np.tile(adjacent, len(parts))]
-                for i in range(7)
-            )
-        )
-        if not len(whole.mass):
+        number = number - _log_total(number[adjacent])
+        if seen is not None:
+            band, bright, faint = seen
+            single = nodes.light[:, band]
+            ends = np.stack([single[1:], single[:-1]])
+            adjacent &= (ends.max(0) > bright) & (ends.min(0) - _TWIN < faint)
+        here = np.flatnonzero(adjacent)
+        if not len(here):
             return None
-        return replace(whole, log_weight=whole.log_weight - logsumexp(whole.log_weight))
+        light, warm = nodes.pairs(self._q, here)
+        step = nodes.pairs(self._q, here + 1)[0] - light
+        share = np.stack(
+            [np.interp(middle[here], self._log_mass, column) for column in self._share.T]
+        )
+        log_weight = number[here] + np.log(share.clip(min=1e-30))
 
-    @staticmethod
-    def _pair(light: Array, log_mass: Array, q: float) -> Array:
-        """Magnitudes of the stars with companions of ``q`` times their mass."""
-        wanted = log_mass + np.log(q)
-        low = np.clip(np.searchsorted(log_mass, wanted, side="right") - 1, 0, len(log_mass) - 2)
-        gap = np.maximum(log_mass[low + 1] - log_mass[low], 1e-12)
-        share = np.clip((wanted - log_mass[low]) / gap, 0.0, 1.0)[:, None]
-        other = light[low] + share * (light[low + 1] - light[low])
-        brighter = 2.5 * np.log10(1 + 10 ** (0.4 * np.clip(light - other, -40, 40)))
-        return light - np.where((wanted >= log_mass[0])[:, None], brighter, 0.0)
+        def alike(values: Array) -> Array:
+            """The same for all mass ratios."""
+            return np.tile(_middle(values)[here], (len(self._q), *[1] * (values.ndim - 1)))
+
+        bands = light.shape[-1]
+        return Sequence(
+            start=light.reshape(-1, bands),
+            step=step.reshape(-1, bands),
+            dust=alike(nodes.dust),
+            warm=warm.reshape(-1, bands),
+            band_shape=alike(nodes.band_shape),
+            temperature_shape=alike(nodes.temperature_shape),
+            own=alike(nodes.own),
+            log_weight=log_weight.ravel(),
+            mass=np.tile(np.exp(middle[here]), len(self._q)),
+            q=np.repeat(self._q, len(here)),
+        )
+
+
+@dataclass(frozen=True)
+class _Nodes:
+    """Single stars along an isochrone: as in `Sequence`, with the isochrone's own numbers."""
+
+    number: NDArray[np.int64]
+    log_mass: Array
+    light: Array
+    dust: Array
+    warm: Array
+    band_shape: Array
+    temperature_shape: Array
+    own: Array
+
+    def pairs(self, q: Array, here: NDArray[np.int64]) -> tuple[Array, Array]:
+        """Magnitudes (Q, n, B) of the nodes ``here`` with companions of ``q`` (Q,) times the mass,
+        and their change with ln Teff of both."""
+        with np.errstate(divide="ignore"):
+            wanted = self.log_mass[here] + np.log(q)[:, None]
+        low = np.searchsorted(self.log_mass, wanted, side="right") - 1
+        low = np.clip(low, 0, len(self.log_mass) - 2)
+        gap = np.maximum(self.log_mass[low + 1] - self.log_mass[low], 1e-12)
+        share = np.clip((wanted - self.log_mass[low]) / gap, 0.0, 1.0)[..., None]
+        other = self.light[low] + share * (self.light[low + 1] - self.light[low])
+        light = self.light[here]
+        ratio = np.exp(_MAG * np.clip(light - other, -40, 40))
+        ratio *= (wanted >= self.log_mass[0])[..., None]
+        warm = (self.warm[here] + ratio * self.warm[low]) / (1 + ratio)
+        return light - np.log1p(ratio) / _MAG, warm
+
+
+def _log_total(a: Array) -> float:
+    top = float(a.max())
+    return top + float(np.log(np.exp(a - top).sum()))
+
+
+def _middle(nodes: Array) -> Array:
+    """Means (J - 1, ...) of neighbours."""
+    return np.asarray(0.5 * (nodes[1:] + nodes[:-1]))
