@@ -1,151 +1,118 @@
-"""Populations: systems per second, and the Milky Way's counts held against quadrature.
+"""Populations: systems per second, and what it saves to propose only stars that are seen.
 
-    python benchmarks/populations.py [--stars 50000] [--threads 1] [--counts] [--brutus]
+    python benchmarks/populations.py [--stars 20000] [--threads 1]
 
-Rates are per second of processor time, since other programs may share the machine, beside the
-share of all systems in the view that are seen: sampling all and keeping those would be slower by
-about that factor. With `--counts` samples towards the Galactic pole, the anticentre and Baade's
-window are held against `star_counts`, and the whole sky against catalogues; with `--brutus` (and
-brutus 1.2) the densities against its galactic prior.
+Rates are per second of processor time, since other programs may share the machine. For views of
+the Milky Way down to a magnitude the other way is to sample all systems of the same sky and keep
+those that are bright enough: its rate is that of the view of all, measured here too, times the
+share of systems that are seen.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
 import time
+from collections.abc import Callable
 
 import torch
 from rich.console import Console
 from rich.table import Table
 
 from maury.sky.photometry import cached_table
-from maury.sky.populations.milky_way import (
-    BLAND_HAWTHORN_2016,
-    ROBIN_2003,
-    Footprint,
-    MilkyWay,
-    View,
-    star_counts,
-)
+from maury.sky.populations import load_population
+from maury.sky.populations.cluster import Cluster
+from maury.sky.populations.milky_way import Footprint, MilkyWay, View
+from maury.sky.populations.young import Young
 
 BAND = "GAIA/GAIA3.G"
 VIEWS = {
-    "whole sky, G < 12": (Footprint(), 12.0),
-    "whole sky, G < 17": (Footprint(), 17.0),
-    "Galactic pole, 5 deg, G < 18": (Footprint(0.0, 90.0, 5.0), 18.0),
-    "Baade's window, 0.1 deg, G < 18": (Footprint(1.0, -3.9, 0.1), 18.0),
-    "Baade's window, 0.1 deg, all": (Footprint(1.0, -3.9, 0.1), None),
+    "whole sky": (Footprint(), (12.0, 17.0)),
+    "Galactic pole, 5 deg": (Footprint(0.0, 90.0, 5.0), (18.0,)),
+    "Baade's window, 0.1 deg": (Footprint(1.0, -3.9, 0.1), (18.0,)),
 }
-DIRECTIONS = {
-    "Galactic pole": (0.0, 90.0),
-    "anticentre": (180.0, 0.0),
-    "Baade's window": (1.0, -3.9),
-}
-OBSERVED = {10.0: 382_925, 11.0: 1_048_084, 12.0: 2_955_951}
-"""Stars of Tycho-2 and UCAC4 down to a magnitude, whole sky: hnsky.com/star_count.htm."""
+CLUSTER = (8.6, 0.0, 10_000.0, 500.0, 0.3, 0.05)
+"""log age, [Fe/H], Msun, pc, A_V and its spread: some 15,000 systems."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--stars", type=int, default=50_000)
+    parser.add_argument("--stars", type=int, default=20_000)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--counts", action="store_true")
-    parser.add_argument("--brutus", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    console, model = Console(width=110), MilkyWay()
-    report_speed(console, model, options.stars)
-    if options.counts:
-        report_counts(console, model)
-        report_catalogues(console, model)
-    if options.brutus:
-        report_brutus(console)
+    console = Console(width=110)
+    report_priors(console, options.stars)
+    report_milky_way(console, options.stars)
 
 
-def report_speed(console: Console, model: MilkyWay, count: int) -> None:
-    """Time to make views of the Milky Way and to sample them."""
-    table = Table("view", "systems in it", "to make, s", "sampled /s", "share seen of all")
-    assert model.born.numel()  # what all views share is made before any is timed
-    for name, (footprint, faintest) in VIEWS.items():
-        began = time.process_time()
-        view = look(model, footprint, faintest)
-        made = time.process_time() - began
-        every = view if faintest is None else look(model, footprint, None)
-        view.sample(1000, torch.Generator().manual_seed(0))
-        began = time.process_time()
-        view.sample(count, torch.Generator().manual_seed(1))
-        rate = count / (time.process_time() - began)
-        share = view.expected_count / every.expected_count
-        cells = (f"{view.expected_count:.3g}", f"{made:.1f}", f"{rate:,.0f}", f"{share:.1e}")
-        table.add_row(name, *cells)
-    console.print(table)
-
-
-def look(model: MilkyWay, footprint: Footprint, faintest: float | None) -> View:
-    """A view down to a magnitude in G, or of all."""
-    if faintest is None:
-        return model.view(footprint)
-    return model.view(footprint, band=BAND, faintest=faintest, table=table_of_band())
-
-
-def table_of_band():  # type: ignore[no-untyped-def]
-    return cached_table("phoenix-kurucz", [BAND])
-
-
-def report_counts(console: Console, model: MilkyWay) -> None:
-    """Systems per square degree: sampled, and by quadrature."""
-    table = Table("towards", "G <", "sampled /deg2", "quadrature /deg2", "ratio", "its error")
-    for name, (lon, lat) in DIRECTIONS.items():
-        for faintest in (15.0, 18.0):
-            view = look(model, Footprint(lon, lat, 0.1), faintest)
-            assert view.limit is not None
-            sampled = view.expected_count / view.footprint.square_degrees
-            counted = star_counts(model, lon, lat, limit=view.limit).total.item()
-            cells = (f"{sampled:.4g}", f"{counted:.4g}", f"{sampled / counted:.4f}")
-            table.add_row(name, f"{faintest:g}", *cells, f"{view.count_error:.4f}")
-    console.print(table)
-
-
-def report_catalogues(console: Console, model: MilkyWay) -> None:
-    """Systems of the whole sky beside what catalogues hold."""
-    table = Table("whole sky, G <", "sampled", "Tycho-2 and UCAC4", "ratio")
-    for faintest, observed in OBSERVED.items():
-        number = look(model, Footprint(), faintest).expected_count
-        table.add_row(
-            f"{faintest:g}", f"{number:.3g}", f"{observed:.3g}", f"{number / observed:.2f}"
-        )
-    console.print(table)
-
-
-def report_brutus(console: Console) -> None:
-    """Densities of each component along random sight lines, against brutus' galactic prior."""
-    import numpy as np
-    from brutus.priors.galactic import logp_galactic_structure
-
-    generator = torch.Generator().manual_seed(0)
-    u, v, w = torch.rand(3, 20_000, generator=generator, dtype=torch.float64)
-    lon, lat, distance = 360 * u, 180 * v - 90, 10 ** (1.5 + 3 * w)
-    _, parts = logp_galactic_structure(
-        distance.numpy() / 1000, (lon.numpy(), lat.numpy()), return_components=True
+def report_priors(console: Console, count: int) -> None:
+    """Print the rates of the populations that have no view of the sky."""
+    box, field, cluster, young = (
+        load_population("box"),
+        load_population("field"),
+        Cluster(),
+        Young(),
     )
-    theirs = np.exp(np.stack(parts["number_density"], -1)) / distance.numpy()[:, None] ** 2
-    table = Table("galaxy", "component", "median ratio", "5% to 95%", "greatest departure")
-    for galaxy, names in (
-        (BLAND_HAWTHORN_2016, ("thin disc", "thick disc", "halo")),
-        (ROBIN_2003, ("thin disc 7-10 Gyr", "thick disc", "halo")),
-    ):
-        for index, name in enumerate(names):
-            part = galaxy.component(name)
-            ratio = part(galaxy.sun.galactocentric(lon, lat, distance), galaxy.sun).numpy()
-            ratio = ratio / theirs[:, index]
-            # One factor is free: brutus counts in units of its thin disc at the Sun.
-            at_sun = part.density / (1.0, 0.04, 0.005)[index]
-            low, middle, high = np.quantile(ratio / at_sun, (0.05, 0.5, 0.95))
-            most = np.abs(np.log(ratio / at_sun)).max()
-            cells = (f"{middle:.3f}", f"{low:.2f} to {high:.2f}", f"{math.expm1(most):.1e}")
-            table.add_row(galaxy.name, name, *cells)
+    theta = torch.tensor(CLUSTER, dtype=torch.float64)
+    many = 10 * count
+    table = Table("population", "systems /s")
+    for name, draw in {
+        "box": lambda generator: len(box.sample(many, generator)),
+        "field": lambda generator: len(field.sample(many, generator)),
+        "cluster": lambda generator: len(cluster.sample(theta, generator)),
+        "young": lambda generator: len(young.sample(count, generator).systems),
+    }.items():
+        table.add_row(name, f"{rate(draw):,.0f}")
     console.print(table)
+
+
+def report_milky_way(console: Console, count: int) -> None:
+    """Print what it takes to make views of the Milky Way and to sample them."""
+    model = MilkyWay()
+    assert model.born.numel()  # what all views share is made before any is timed
+    columns = ("view", "G <", "systems in it", "to make, s", "systems /s", "keeping /s", "ratio")
+    table = Table(*columns)
+    for name, (footprint, limits) in VIEWS.items():
+        made, every = timed(lambda: model.view(footprint))  # noqa: B023
+        all_rate = rate(lambda generator: len(every.sample(count, generator)))  # noqa: B023
+        table.add_row(
+            name, "", f"{every.expected_count:.3g}", f"{made:.1f}", f"{all_rate:,.0f}", "", ""
+        )
+        for faintest in limits:
+            made, view = timed(lambda: look(model, footprint, faintest))  # noqa: B023
+            sampled = rate(lambda generator: len(view.sample(count, generator)))  # noqa: B023
+            keeping = all_rate * view.expected_count / every.expected_count
+            table.add_row(
+                name,
+                f"{faintest:g}",
+                f"{view.expected_count:.3g}",
+                f"{made:.1f}",
+                f"{sampled:,.0f}",
+                f"{keeping:,.1f}",
+                f"{sampled / keeping:,.0f}",
+            )
+    console.print(table)
+
+
+def look(model: MilkyWay, footprint: Footprint, faintest: float) -> View:
+    """A view down to a magnitude in G."""
+    table = cached_table("phoenix-kurucz", [BAND])
+    return model.view(footprint, band=BAND, faintest=faintest, table=table)
+
+
+def timed(make: Callable[[], View]) -> tuple[float, View]:
+    """Seconds of processor time, and what was made."""
+    began = time.process_time()
+    view = make()
+    return time.process_time() - began, view
+
+
+def rate(draw: Callable[[torch.Generator], int]) -> float:
+    """Systems per second of processor time, after one warm-up."""
+    draw(torch.Generator().manual_seed(0))
+    began = time.process_time()
+    count = draw(torch.Generator().manual_seed(1))
+    return count / (time.process_time() - began)
 
 
 if __name__ == "__main__":

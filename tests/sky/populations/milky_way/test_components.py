@@ -110,6 +110,18 @@ def test_dispersion_grows_inwards() -> None:
     assert velocity[:, 0].std().item() == pytest.approx(expected, rel=0.02)
 
 
+def test_rotation_ends_at_the_centre() -> None:
+    """Flat outside 1 kpc, in proportion to the radius inside, always across it."""
+    ellipsoid = ROBIN_2003.component("bulge").velocity
+    place = torch.tensor(
+        [[0.0, 0, 0], [-250.0, 0, 0], [0, 500.0, 90.0], [-3000.0, 0, 0]], dtype=torch.float64
+    )
+    mean = ellipsoid.mean(place, 226.0)
+    assert torch.isfinite(mean).all()
+    assert mean.norm(dim=1).tolist() == pytest.approx([0.0, 147 * 0.25, 147 * 0.5, 147.0])
+    assert (mean * place)[:, :2].sum(1).abs().max() < 1e-6
+
+
 def test_metallicity_falls_outwards() -> None:
     part = ROBIN_2003.component("thin disc 1-2 Gyr")
     place = torch.tensor([[-8500.0, 0, 0], [-10500.0, 0, 0]], dtype=torch.float64)

@@ -1,6 +1,8 @@
 """Extinction by place: closed forms of the disc, and maps that are asked through one door."""
 
 import builtins
+import sys
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -129,4 +131,49 @@ def test_maps_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(MauryError, match=r"pip install 'maury\[dustmaps\]'"):
+        known_map("planck")
+
+
+class Half:
+    """Stands for a query of dustmaps: 0.5 everywhere, whatever it is asked."""
+
+    def __init__(self, **options: Any) -> None:
+        pass
+
+    def query(self, coords: SkyCoord, **options: Any) -> np.ndarray:
+        return np.full(coords.shape, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "query", "unit"),
+    [
+        ("bayestar", "bayestar", "BayestarQuery", 2.742),
+        ("edenhofer", "edenhofer2023", "Edenhofer2023Query", 2.8),
+        ("planck", "planck", "PlanckQuery", 3.1),
+    ],
+)
+def test_known_maps_have_their_units(
+    monkeypatch: pytest.MonkeyPatch, name: str, module: str, query: str, unit: float
+) -> None:
+    found = ModuleType(f"dustmaps.{module}")
+    setattr(found, query, Half)
+    monkeypatch.setitem(sys.modules, "dustmaps", ModuleType("dustmaps"))
+    monkeypatch.setitem(sys.modules, f"dustmaps.{module}", found)
+    lon, lat = torch.tensor([30.0]), torch.tensor([60.0])
+    # Far above the dust, where both kinds of map have all of it; the disc ends as near.
+    distance = torch.tensor([1000.0 if name == "edenhofer" else 50_000.0])
+    a_v = known_map(name).a_v(lon, lat, distance).item()
+    assert a_v == pytest.approx(0.5 * unit, rel=1e-3)
+
+
+def test_missing_data_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone:
+        def __init__(self, **options: Any) -> None:
+            raise FileNotFoundError("planck/HFI_CompMap_ThermalDustModel_2048_R1.20.fits")
+
+    found = ModuleType("dustmaps.planck")
+    found.PlanckQuery = Gone  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "dustmaps", ModuleType("dustmaps"))
+    monkeypatch.setitem(sys.modules, "dustmaps.planck", found)
+    with pytest.raises(MauryError, match="fetch them first"):
         known_map("planck")

@@ -10,6 +10,7 @@ from scipy.stats import kstest
 from maury.errors import MauryError
 from maury.sky.photometry import cached_table
 from maury.sky.populations.brightness import apparent_magnitudes
+from maury.sky.populations.imf import Kroupa
 from maury.sky.populations.milky_way import (
     ROBIN_2003,
     DustDisc,
@@ -213,3 +214,17 @@ def test_r_v_and_companions(model: MilkyWay, systems: Systems) -> None:
     none = fixed.log_prob_of_companion(torch.tensor([0.0, 0.5]), torch.ones(2))
     assert none.tolist() == [0.0, -math.inf]
     assert model.log_prob_of_companion(torch.tensor([0.5]), torch.ones(1)).item() < 0
+
+
+def test_mass_at_the_sun() -> None:
+    """What a view of the neighbourhood holds is the published density, in mass, and it is flat."""
+    reach = 25.0
+    # All that shines has an isochrone.
+    model = MilkyWay(ROBIN_2003, imf=Kroupa(0.1, 100.0))
+    near = model.view(farthest=reach)
+    systems = near.sample(40_000, seed(9))
+    volume = 4 / 3 * math.pi * reach**3
+    mass = (systems.mass * (1 + systems.q)).mean().item() * near.expected_count / volume
+    assert mass == pytest.approx(0.039477 + 1.34e-3, rel=0.03)
+    # Within 25 pc the youngest disc alone thins out, by a tenth.
+    assert ((systems.distance / reach) ** 3).mean().item() == pytest.approx(0.5, abs=0.02)
