@@ -151,3 +151,52 @@ def test_stars_beyond_the_library_are_impossible(simulator: Simulator, stars: St
 def test_theta_of_another_shape_is_refused(simulator: Simulator, stars: Stars) -> None:
     with pytest.raises(MauryError, match="30 stars, 5 parameters"):
         log_likelihood(simulator, stars.measurements, stars.theta[:3])
+
+
+@pytest.fixture(scope="module")
+def placed() -> Simulator:
+    bands = ("GAIA/GAIA3.G", "GAIA/GAIA3.Gbp", "GAIA/GAIA3.Grp", "2MASS/2MASS.J", "2MASS/2MASS.Ks")
+    return Simulator(SimulatorConfig(prior="galaxy", bands=bands))
+
+
+def test_a_system_shows_the_magnitudes_it_was_simulated_with(placed: Simulator) -> None:
+    stars = placed.draw(3000, torch.Generator().manual_seed(3))
+    again = placed.sky.magnitudes(stars.theta)  # type: ignore[attr-defined]
+    bare = stars.population == 0
+    torch.testing.assert_close(again[bare], stars.magnitudes[bare], atol=2e-3, rtol=0)
+
+
+def test_the_likelihood_of_placed_stars_is_a_density_of_what_is_measured(
+    placed: Simulator,
+) -> None:
+    """Averaged over measurements of a star, the likelihood of any other star over its own is 1."""
+    stars = placed.draw(200, torch.Generator().manual_seed(5))
+    field = stars.theta[(stars.population == 0) & (stars.theta[:, -1] < 2000)][0]
+    other = field.clone()
+    other[-1] *= 1.01
+    other[0] *= 1.003
+    generator, count = torch.Generator().manual_seed(6), 40_000
+    sigma = torch.full((count, len(placed.config.bands)), 0.02)
+    mags = placed.sky.magnitudes(field[None])  # type: ignore[attr-defined]
+    values = mags + placed.instrument.noise.scatter(sigma, generator)
+    error = torch.full((count,), 0.03)
+    parallax = placed.astrometer.observe(field[-1].expand(count), error, generator)
+    obs = Measurements.from_dense(
+        (*placed.config.bands, "parallax"),
+        torch.cat([values, parallax[:, None]], 1),
+        torch.cat([sigma, error[:, None]], 1),
+    )
+    # One mixture over stars, their own likelihood in it, keeps the ratio bounded.
+    ours, theirs = (log_likelihood(placed, obs, t.expand(count, -1)) for t in (field, other))
+    ratio = torch.exp(theirs - ours)
+    assert ratio.mean().item() == pytest.approx(1.0, abs=5 * float(ratio.std()) / count**0.5)
+    assert float(ratio.std()) / count**0.5 < 0.05
+
+
+def test_knowledge_of_a_distance_counts_on_its_own_channel(placed: Simulator) -> None:
+    theta = placed.draw(1, torch.Generator().manual_seed(8)).theta
+    distance = theta[0, -1]
+    value, sigma = distance[None, None] * 1.1, distance[None, None] * 0.05
+    obs = Measurements.from_dense(("prior_distance",), value, sigma)
+    expected = -0.5 * 2.0**2 - torch.log(sigma[0, 0]) - 0.5 * math.log(2 * math.pi)
+    assert log_likelihood(placed, obs, theta).item() == pytest.approx(expected.item(), abs=1e-3)

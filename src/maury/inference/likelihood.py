@@ -1,7 +1,9 @@
 """The likelihood that the simulator implies, exactly: an independent check of what networks learn.
 
-A star's bands follow the mixture of `maury.instruments.photometric`, about model magnitudes that
-share one free amplitude a with a flat prior. With r = measured - model magnitudes,
+A star's bands follow the mixture of `maury.instruments.photometric`. Where stars have a distance
+they do so about the magnitudes of the system at that distance (its disc, if it has one, is left
+out), and the parallax follows the mixture of `maury.instruments.astrometric`. Otherwise model
+magnitudes share one free amplitude a with a flat prior. With r = measured - model magnitudes,
 
     L = integral da product_surveys [(1 - f - g) product_b p_b(r_b - a) + f product_b q_b(r_b - a)
                                      + g s(r - a)],
@@ -30,7 +32,8 @@ from torch import Tensor
 from maury.errors import MauryError
 from maury.instruments.photometric import NoiseModel
 from maury.measurements import Measurements
-from maury.simulator import Simulator
+from maury.simulator import PARALLAX, Simulator
+from maury.sky.skies import PlacedSky
 
 __all__ = ["log_likelihood"]
 
@@ -56,7 +59,7 @@ NUMBERS_AT_ONCE = 300_000
 
 @torch.no_grad()
 def log_likelihood(simulator: Simulator, measurements: Measurements, theta: Tensor) -> Tensor:
-    """Log likelihood of stars' parameters, the amplitude marginalised over a flat prior.
+    """Log likelihood of stars' parameters; a free amplitude is marginalised over a flat prior.
 
     Parameters
     ----------
@@ -70,13 +73,14 @@ def log_likelihood(simulator: Simulator, measurements: Measurements, theta: Tens
     Returns
     -------
     Tensor (K, N) or (N,)
-        The density of all colours and of the outside knowledge, for an amplitude with density 1
-        per mag; -inf where the library does not cover a star.
+        The density of all magnitudes, the parallax and the outside knowledge (of colours instead
+        of magnitudes, for an amplitude with density 1 per mag, where stars have no distance); -inf
+        where the library does not cover a star.
 
     Raises
     ------
     MauryError
-        If theta does not fit the stars and parameters.
+        If theta does not fit the stars and parameters, or stars are of several libraries.
     """
     theta = torch.as_tensor(theta, dtype=torch.float32)
     many = theta if theta.ndim == 3 else theta[None]
@@ -85,26 +89,61 @@ def log_likelihood(simulator: Simulator, measurements: Measurements, theta: Tens
             f"theta should be (draws, {len(measurements)} stars, {len(simulator.parameters)} "
             f"parameters), not {tuple(theta.shape)}"
         )
-    flat = many.reshape(-1, many.shape[-1])
+    known = measurements.select(simulator.channels)[0].compact()
+    photometry = _placed_photometry if simulator.config.placed else _floating_photometry
+    result = photometry(simulator, known, many) + _knowledge(simulator, known, many)
+    return result if theta.ndim == 3 else result[0]
+
+
+def _floating_photometry(simulator: Simulator, known: Measurements, theta: Tensor) -> Tensor:
+    """Log density (K, N) of the colours, with the amplitude integrated out."""
+    flat = theta.reshape(-1, theta.shape[-1])
     mags, inside = simulator.table(flat.to(simulator.table.table.device))
     mags, inside = mags.to(flat.device), inside.to(flat.device)
-    known = measurements.select(simulator.channels)[0].compact()
     is_band = known.channel < len(simulator.config.bands)
-    star = torch.arange(len(known)).repeat(len(many))
-    result = _knowledge(simulator, known, many).reshape(-1)
+    star = torch.arange(len(known)).repeat(len(theta))
     photometry = _Photometry(simulator.instrument.noise, known, known.measured & is_band, is_band)
-    result += photometry.log_marginal(star, mags.nan_to_num(0.0))
-    result = result.masked_fill(~inside, -math.inf).reshape(many.shape[:2])
-    return result if theta.ndim == 3 else result[0]
+    result = photometry.log_marginal(star, mags.nan_to_num(0.0))
+    return result.masked_fill(~inside, -math.inf).reshape(theta.shape[:2])
+
+
+def _placed_photometry(simulator: Simulator, known: Measurements, theta: Tensor) -> Tensor:
+    """Log density (K, N) of the magnitudes and the parallax of systems at their distances."""
+    sky = simulator.sky
+    if not isinstance(sky, PlacedSky):
+        raise MauryError("the likelihood of several spectral libraries at once is not known")
+    is_band = known.channel < len(simulator.config.bands)
+    band = known.channel.masked_fill(~is_band, 0)
+    noise, measured = simulator.instrument.noise.at(band), known.measured & is_band
+    distance = theta[..., simulator.parameters.index("distance")]
+    result = _parallax(simulator, known, distance)
+    for draw, density in zip(theta, result, strict=True):
+        mags = sky.magnitudes(draw).gather(1, band)
+        residual = (known.value - mags).masked_fill(~measured, 0.0)
+        covered = torch.isfinite(residual).all(1)
+        residual = residual.nan_to_num(0.0)
+        slots = residual[:, None], known.sigma[:, None], measured[:, None]
+        density += noise.log_likelihood(*slots)[:, 0]
+        density[~covered] = -math.inf
+    return result
+
+
+def _parallax(simulator: Simulator, known: Measurements, distance: Tensor) -> Tensor:
+    """Log density (K, N) of N stars' parallaxes at distances (K, N); 0 where there is none."""
+    here = known.measured & (known.channel == simulator.channels.index(PARALLAX))
+    value, sigma = (x.masked_fill(~here, 0.0).sum(1) for x in (known.value, known.sigma))
+    has = here.any(1)
+    density = simulator.astrometer.log_likelihood(value, torch.where(has, sigma, 1.0), distance)
+    return torch.where(has, density, 0.0)
 
 
 def _knowledge(simulator: Simulator, known: Measurements, theta: Tensor) -> Tensor:
     """Log density (K, N) of the outside knowledge of N stars at theta (K, N, D)."""
     total = theta.new_zeros(theta.shape[:2])
-    bands = len(simulator.config.bands)
-    for index in range(len(simulator.parameters)):
-        here = known.measured & (known.channel == bands + index)
-        miss = (known.value - theta[..., index, None]) / known.sigma
+    for name in simulator.knowable:
+        column = simulator.parameters.index(name)
+        here = known.measured & (known.channel == simulator.channels.index(f"prior_{name}"))
+        miss = (known.value - theta[..., column, None]) / known.sigma
         density = -0.5 * miss**2 - torch.log(known.sigma) - 0.5 * math.log(2 * math.pi)
         total += density.masked_fill(~here, 0.0).sum(-1)
     return total

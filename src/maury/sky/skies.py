@@ -151,6 +151,11 @@ class PlacedSky:
             )
         )
 
+    @torch.no_grad()
+    def magnitudes(self, theta: Tensor) -> Tensor:
+        """Apparent magnitudes (N, B) of systems theta (N, D) without discs; NaN where not known."""
+        return apparent_magnitudes(self.table, self.population.systems(theta))
+
     def _candidates(self, count: int, generator: torch.Generator) -> SkyStars:
         systems = self.population.sample(count, generator)
         theta = self.population.theta(systems, generator)

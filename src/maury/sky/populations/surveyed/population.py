@@ -158,6 +158,33 @@ class SurveyedGalaxy:
         columns["q"] = torch.where(systems.single, alone, systems.q)
         return torch.stack([columns[name] for name in PARAMETERS], -1)
 
+    def systems(self, theta: Tensor) -> Systems:
+        """The systems (N) that parameters (N, 9) describe; their component is not known (-1)."""
+        columns = dict(zip(PARAMETERS, theta.float().unbind(-1), strict=True))
+        q = columns["q"] = torch.where(columns["q"] < SINGLE, 0.0, columns["q"])
+        mass, mh = columns["mass"].double(), columns["mh"].double()
+        radius = torch.sqrt(mass) * 10 ** (0.5 * (SUN_LOGG - columns["logg"].double()))
+        return Systems(
+            **columns,
+            radius=radius.float(),
+            log_lum=(2 * torch.log10(radius) + 4 * torch.log10(columns["teff"] / 5772.0)).float(),
+            **self._companion(q.double() * mass, columns["log_age"].double(), mh),
+            component=torch.full((len(theta),), -1, dtype=torch.int8),
+            components=self.components,
+        )
+
+    def _companion(self, mass: Tensor, log_age: Tensor, mh: Tensor) -> dict[str, Tensor]:
+        """Columns of companions of these masses (N,), NaN where that is zero."""
+        paired = (mass > 0).nonzero().squeeze(-1)
+        star = self.isochrones.evolve(
+            mass[paired], log_age[paired], overall_metallicity(mh)[paired]
+        )
+        blank = torch.full(mass.shape, math.nan)
+        return {
+            f"companion_{name}": blank.index_copy(0, paired, getattr(star, name).float())
+            for name in ("teff", "logg", "radius")
+        }
+
     def _candidates(self, n: int, generator: torch.Generator) -> Systems:
         cells = self.cells
         cell = torch.searchsorted(self._running, uniform(n, generator) * self._running[-1])
@@ -180,14 +207,6 @@ class SurveyedGalaxy:
         off = torch.exp(_scatter(mass) * noise)
         teff, radius = star.teff[alive] * off[0], star.radius[alive] * off[1]
         q = binaries.companions(mass.float(), generator)
-        paired = (q > 0).nonzero().squeeze(-1)
-        second = self.isochrones.evolve(
-            (q * mass.float()).double()[paired], log_age[paired], overall_metallicity(mh)[paired]
-        )
-
-        def of_companion(values: Tensor) -> Tensor:
-            return torch.full((n,), math.nan).index_copy(0, paired, values.float())
-
         return Systems(
             mass=mass.float(),
             log_age=log_age.float(),
@@ -197,9 +216,7 @@ class SurveyedGalaxy:
             log_lum=(2 * torch.log10(radius) + 4 * torch.log10(teff / 5772.0)).float(),
             radius=radius.float(),
             q=q.float(),
-            companion_teff=of_companion(second.teff),
-            companion_logg=of_companion(second.logg),
-            companion_radius=of_companion(second.radius),
+            **self._companion((q * mass.float()).double(), log_age, mh),
             distance=distance.float(),
             a_v=a_v.float(),
             r_v=r_v.float(),
