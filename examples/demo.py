@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 import maury
-from maury.catalogs.job import DEFAULT_MODEL
 from maury.catalogs.readers import read_table
+from maury.default_model import DEFAULT_MODEL
 from maury.evaluation import plots
 from maury.evaluation.accuracy import evaluate
 from maury.inference.posterior import Posterior
@@ -28,8 +28,9 @@ ROWS = 12
 COLUMNS = {
     "teff": ("Teff (K)", 0),
     "logg": ("log g", 2),
-    "mh": ("[M/H]", 2),
     "a_v": ("A_V (mag)", 2),
+    "mass": ("mass (Sun)", 2),
+    "distance": ("distance (pc)", 0),
 }
 """Heads of the printed table and how many decimals it gives."""
 SUN = 5772

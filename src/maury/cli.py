@@ -14,6 +14,7 @@ from rich.table import Table as RichTable
 
 from maury import __version__
 from maury.cli_libraries import app as libraries
+from maury.default_model import DEFAULT_MODEL
 from maury.errors import MauryError
 
 __all__ = ["app", "main"]
@@ -59,7 +60,7 @@ def _options(
 def infer(
     catalog: Annotated[Path, typer.Argument(help="FITS, VOTable, ECSV, CSV or Parquet.")],
     out: Annotated[Path, typer.Option("-o", "--output", help="Output catalogue, by suffix.")],
-    model: Annotated[str, typer.Option(help="Shipped name or folder.")] = "iris-base",
+    model: Annotated[str, typer.Option(help="Shipped name or folder.")] = DEFAULT_MODEL,
     draws: Annotated[int, typer.Option(min=1, help="Posterior draws a star.")] = 64,
     columns: Annotated[
         Path | None, typer.Option(help='TOML file: "SVO id" = ["column", "error column"].')
@@ -87,7 +88,7 @@ def infer(
     _say(f"{out}: {stars:,} stars")
 
 
-@app.command(epilog="Example: `maury simulate configs/iris-base.toml -n 1000 -o mock.parquet`")
+@app.command(epilog="Example: `maury simulate configs/maury-base.toml -n 1000 -o mock.parquet`")
 def simulate(
     config: Annotated[Path, typer.Argument(help="A training config or a model's config.toml.")],
     out: Annotated[Path, typer.Option("-o", "--output", help="Output catalogue, by suffix.")],
@@ -104,7 +105,7 @@ def simulate(
     _say(f"{out}: {count:,} stars")
 
 
-@app.command(epilog="Example: `maury train configs/iris-base.toml -o runs/iris-base --minutes 120`")
+@app.command(epilog="Example: `maury train configs/maury-base.toml -o runs/mine --minutes 120`")
 def train(
     config: Annotated[Path, typer.Argument(help="Training config (TOML).")],
     out: OutFolder,
@@ -129,7 +130,7 @@ def train(
     _say(f"{out}: model written")
 
 
-@app.command(epilog="Example: `maury evaluate iris-base --catalog labelled.parquet -o report`")
+@app.command(epilog="Example: `maury evaluate maury-base --catalog labelled.parquet -o report`")
 def evaluate(
     model: Model,
     catalog: Annotated[Path, typer.Option(help="Catalogue with `ref_*` label columns.")],
@@ -150,7 +151,7 @@ def evaluate(
     output.print(rich_table(result, title=escape(f"{model} on {catalog.name}")))
 
 
-@app.command(epilog="Example: `maury calibrate iris-base -o report`")
+@app.command(epilog="Example: `maury calibrate maury-base -o report`")
 def calibrate(
     model: Model,
     out: OutFolder,

@@ -12,7 +12,7 @@ from maury.flags import Flag
 from maury.inference import posterior as module
 from maury.inference.draws import Draws
 from maury.inference.noise import keyed_uniform
-from maury.inference.posterior import Posterior
+from maury.inference.posterior import Posterior, model_names
 from maury.measurements import Kind, Measurements
 from maury.parameters import PARAMETERS
 
@@ -327,9 +327,10 @@ def test_mistakes_are_told(post: Posterior, tiny_folder: Path, tmp_path: Path) -
         Posterior.load(tiny_folder, device="abacus")
 
 
-def test_the_shipped_model_answers_alike_alone_and_among_ten_thousand() -> None:
+@pytest.mark.parametrize("name", model_names())
+def test_a_shipped_model_answers_alike_alone_and_among_ten_thousand(name: str) -> None:
     """Large products round differently by their number of rows, and a flow enlarges that."""
-    shipped = Posterior.load("iris-base", device="cpu")
+    shipped = Posterior.load(name, device="cpu")
     _, everyone = shipped.simulate(10_000, seed=3)
     together = shipped.sample(everyone, 4, seed=5).values
     for i in (0, 4321, 9999):

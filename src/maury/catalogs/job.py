@@ -17,15 +17,14 @@ from maury.catalogs.output import output_table
 from maury.catalogs.readers import read_table
 from maury.catalogs.writers import check_destination, write_table
 from maury.columns import ColumnPair, ColumnWarning, read_mapping, recognise
+from maury.default_model import DEFAULT_MODEL
 from maury.errors import MauryError
 from maury.inference.chromospheres import leave_out_chromospheres
 from maury.inference.draws import Draws
 from maury.inference.posterior import Posterior
 from maury.measurements import Measurements
 
-__all__ = ["DEFAULT_MODEL", "infer", "infer_file"]
-
-DEFAULT_MODEL = "iris-base"
+__all__ = ["infer", "infer_file"]
 
 ROWS_AT_ONCE = 20_000
 
