@@ -82,8 +82,9 @@ def observed(folder: Path, names: list[str], output: Path | None, options: dict)
         summary["accepted"] = [str(accepted.get(p, "")) for p in summary["parameter"]]
         for column in ("median", "lo", "hi", "lo95", "hi95", "mean", "std"):
             summary[column].format = ".3f"
-        print(summary, flush=True)
-        print(posterior.offsets, flush=True)
+        print("\n".join(summary.pformat(max_width=-1)), flush=True)
+        pulled = np.abs(posterior.offsets["mean"]) > posterior.offsets["prior_std"]
+        print("\n".join(posterior.offsets[pulled].pformat(max_lines=-1, max_width=-1)), flush=True)
         if output is not None:
             output.mkdir(parents=True, exist_ok=True)
             posterior.plot(output / f"{name}.png")

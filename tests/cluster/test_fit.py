@@ -31,7 +31,7 @@ def mock() -> MockCluster:
 
 @pytest.fixture(scope="module")
 def posterior(mock: MockCluster) -> maury.cluster.ClusterPosterior:
-    return maury.cluster.infer(mock.measurements, stars=40, evaluations=160, effective=40)
+    return maury.cluster.infer(mock.measurements, stars=30, evaluations=120, effective=30)
 
 
 def test_a_simulated_cluster_is_recovered(
@@ -57,7 +57,7 @@ def test_non_members_are_told_from_members(
     elsewhere = (abs(parallax - 1000 / 400) > 20 * sigma).numpy()
     assert elsewhere.any()
     assert np.max(posterior.membership[elsewhere]) < 0.3
-    assert posterior.used.sum() == 40
+    assert posterior.used.sum() == 30
 
 
 def test_shared_errors_come_with_their_priors(
@@ -127,6 +127,18 @@ def test_stars_are_taken_evenly_over_magnitudes(mock: MockCluster) -> None:
     assert few.value[:, few.reference].min() == magnitude.min()
     assert np.median(few.value[:, few.reference]) < np.median(magnitude)
     assert everyone.spread_over_magnitudes(10_000) is everyone
+
+
+def test_models_end_at_fainter_stars_in_older_clusters(
+    mock: MockCluster, posterior: maury.cluster.ClusterPosterior
+) -> None:
+    ends = [posterior.model.faintest(age, 0.0, 0.3, band=0) for age in (7.5, 8.5, 9.5)]
+    assert np.all(np.diff(ends) > 0)
+    everyone = read_candidates(mock.measurements)
+    magnitude = everyone.value[:, everyone.reference]
+    bright = everyone.brighter_than(float(np.median(magnitude)))
+    assert len(bright) == (magnitude < np.median(magnitude)).sum()
+    assert everyone.brighter_than(magnitude.min()) is everyone
 
 
 def test_saturated_and_useless_measurements_are_left_out() -> None:

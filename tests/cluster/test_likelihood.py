@@ -13,10 +13,9 @@ from maury.cluster.likelihood import (
     ClusterLikelihood,
     Noise,
     _brightness,
-    _log_normal_mass,
-    _Pairs,
 )
 from maury.cluster.mock import mock_cluster
+from maury.cluster.pairs import _log_normal_mass
 from maury.cluster.sequence import StellarModel
 from maury.sky.isochrones import load_isochrones
 from maury.sky.photometry import cached_table
@@ -51,9 +50,9 @@ def test_pieces_carry_all_stars_and_fall_in_brightness_with_dust(
 def test_slopes_and_curvatures_are_those_of_finite_differences(
     likelihood: ClusterLikelihood,
 ) -> None:
-    found = likelihood._prepare(*TRUTH[:4])
+    found = likelihood._prepare(*TRUTH)
     assert found is not None
-    pairs = _Pairs(likelihood, *found, TRUTH[2], TRUTH[4])
+    pairs = likelihood._pairs(*found, TRUTH[2], TRUTH[4])
     rng = np.random.default_rng(0)
     mode = likelihood._marginalise(pairs).offset
     x = mode + 0.02 * likelihood.prior_sigma * rng.standard_normal(len(mode))
@@ -95,13 +94,14 @@ def test_what_a_stars_own_temperature_explains_is_no_residual(
     likelihood: ClusterLikelihood,
 ) -> None:
     stars = likelihood.stars
-    found = likelihood._prepare(*TRUTH[:4])
+    found = likelihood._prepare(*TRUTH)
     assert found is not None
-    offset = likelihood._marginalise(_Pairs(likelihood, *found, TRUTH[2], TRUTH[4])).offset
+    offset = likelihood._marginalise(likelihood._pairs(*found, TRUTH[2], TRUTH[4])).offset
     star = int(np.argmax(likelihood(*TRUTH).member))  # type: ignore[union-attr]
-    pieces, index, _ = found
+    pieces, star_of, piece_of, _ = found
+    nearest = int(piece_of[star_of == star][0])
     value = stars.value.copy()
-    value[star] += 2 * pieces.own[index[star, 0]] * pieces.warm[index[star, 0]]
+    value[star] += 2 * pieces.own[nearest] * pieces.warm[nearest]
     likelihood_of = ClusterLikelihood(
         replace(stars, value=value), likelihood.model, likelihood.field, likelihood.noise
     )
@@ -109,12 +109,13 @@ def test_what_a_stars_own_temperature_explains_is_no_residual(
     assert not likelihood_of.outlier[star].any()
 
 
-def test_a_spoilt_band_of_one_star_is_found(likelihood: ClusterLikelihood) -> None:
+@pytest.mark.parametrize("off", [1.0, 5.0])
+def test_a_spoilt_band_of_one_star_is_found(likelihood: ClusterLikelihood, off: float) -> None:
     stars = likelihood.stars
     member = likelihood(*TRUTH).member  # type: ignore[union-attr]
     star = int(np.argmax(member))
     value = stars.value.copy()
-    value[star, 3] += 1.0
+    value[star, 3] += off
     names = ("bands", "sigma", "membership", "row", "rows", "reference")
     kept = {name: getattr(stars, name) for name in names}
     spoilt = ClusterLikelihood(

@@ -41,6 +41,7 @@ LARGEST_ERROR = 0.3
 """Errors, mag, above which a magnitude is not worth its place."""
 
 FEWEST_BANDS = 3
+FEWEST_STARS = 5
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,11 @@ class Candidates:
             self.rows,
             self.reference,
         )
+
+    def brighter_than(self, limit: float) -> Candidates:
+        """Those brighter in the reference band; all, where fewer than five are."""
+        bright = self.value[:, self.reference] < limit
+        return self.take(np.flatnonzero(bright)) if bright.sum() >= FEWEST_STARS else self
 
     def spread_over_magnitudes(self, most: int) -> Candidates:
         """At most so many stars, as even as possible in the reference magnitude.
@@ -170,7 +176,7 @@ def read_candidates(
     present = np.isfinite(sigma)
     reference = _reference(names, present)
     usable = present[:, reference] & (present[:, :-1].sum(1) >= FEWEST_BANDS)
-    if usable.sum() < 5:
+    if usable.sum() < FEWEST_STARS:
         raise MauryError(
             f"only {int(usable.sum())} of {len(known)} stars have {FEWEST_BANDS} usable bands "
             f"with {names[reference]} among them: a cluster needs five"

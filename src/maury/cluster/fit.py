@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,11 @@ _PILOT_STARS = 60
 _PILOT_BLUR = 0.1
 _RUNS = 2
 _APPROACHED = 25.0
+_EDGE = 1.0
+"""Stars less than so many mag brighter than the models' least massive one are left out. There the
+models end, not the cluster: an age that moves the end past a star would gain by it. Pairs of the
+least massive stars reach up by 0.75 mag, and the end fades with age."""
+
 _CHUNK = 400
 """Stars at a time when the memberships of all rows are computed."""
 
@@ -78,8 +84,8 @@ def infer(
     library : str
         Spectra.
     stars : int
-        Fit no more than so many, chosen by `Candidates.spread_over_magnitudes`. Memberships are
-        given to all rows.
+        Fit no more than so many, chosen by `Candidates.spread_over_magnitudes` from those that
+        are not about to leave the models at the faint end. Memberships are given to all rows.
     draws : int
     effective : float
         Effective samples to reach in each run.
@@ -114,8 +120,12 @@ def infer(
         effective=effective / 2,
         most=evaluations // 2,
     )
-    likelihood = ClusterLikelihood(chosen, model, field, noise)
     best = coordinates.theta(pilot.z[int(np.argmax(pilot.log_target))])
+    limit = model.faintest(*best[[0, 1, 3]], band=everyone.reference) - _EDGE
+    chosen = everyone.brighter_than(limit + 5 * math.log10(best[2] / 10)).spread_over_magnitudes(
+        stars
+    )
+    likelihood = ClusterLikelihood(chosen, model, field, noise)
     likelihood.find_outliers(*best)
     # The way from the pilot's soft target to the sharp one is gone once, in short rounds.
     places, density = adapted(pilot, streams[1], min(60, evaluations))
@@ -193,7 +203,7 @@ def _gather(
     used = np.zeros(everyone.rows, dtype=bool)
     used[stars.row] = True
     left = everyone.take(~used[everyone.row])
-    some = [int(i) for i in rng.choice(alive, 12, p=share)]
+    some = [int(i) for i in rng.choice(alive, 6, p=share)]
     membership[left.row] = _of_others(left, likelihood, theta[some], [found[i] for i in some])
     membership[stars.row] = share @ np.stack([e.member for e in evaluations])
     return ClusterPosterior(

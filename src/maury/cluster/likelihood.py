@@ -7,9 +7,9 @@ given age, metallicity, distance and dust, the density of one star's measurement
     L_n = (1 - f) sum_j w_j int_0^1 dt N(y_n; M_j + t D_j + G_j x, C_nj) / p(G_n) + f F_n / p_F(G_n)
 
 over pieces j of the isochrones of single stars and pairs (`sequence`). C is diagonal (errors and
-each star's own floor) but for three normal latents of each star: its A_V (differential reddening),
-its place along the line of sight, and its own temperature. The parallax is one more channel. F is
-the density of non-members (`field`).
+each star's own floor) but for four normal latents of each star: its A_V (differential reddening),
+its place along the line of sight, its mass ratio within the interval that a piece stands for, and
+its own temperature. The parallax is one more channel. F is the density of non-members (`field`).
 
 Everything is conditional on the magnitude in one band: how many stars of which brightness a table
 lists depends on its selection, completeness, and mass segregation, which nobody models here.
@@ -31,12 +31,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
-from scipy.special import log_ndtr
+from scipy.linalg import cho_solve
 
 from maury.cluster.candidates import Candidates
 from maury.cluster.field import FieldModel
 from maury.cluster.model_errors import BAND_RAMPS, TEMPERATURE_ERRORS
+from maury.cluster.pairs import Pairs
 from maury.cluster.sequence import Sequence, StellarModel
 from maury.sky.bands import band
 
@@ -105,20 +105,19 @@ class Evaluation:
     member: Array
 
 
-_NEAREST = 24
-"""Pieces of the isochrones that each star is summed over: those that fit it best."""
-
-_NEGLIGIBLE = 1e-4
-"""Share of a star below which a piece is left out where shared errors are found."""
+_FAR, _MOST = 50.0, 600
+"""Log density below its best piece's at which a piece is not tried for a star, and how many are at
+most. With fewer the likelihood jumps where one takes another's place."""
 
 _STEPS, _GAIN = 6, 0.2
 """Newton's steps towards the shared errors: how many at most, and the gain in log density below
 which the next is the last."""
 
+_BLURS = (1.0, 0.3, 0.1, 0.03, 0.0)
+"""Errors (mag) that are added while outliers are looked for: less and less."""
+
 _EMPTY = 1e-3
 """Density of model stars per mag below which a magnitude counts as empty of members."""
-
-_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
 class ClusterLikelihood:
@@ -152,7 +151,7 @@ class ClusterLikelihood:
         self.prior_mean = np.zeros(len(widths))
         self.prior_mean[-1] = math.log(noise.field_fraction / (1 - noise.field_fraction))
         given = np.nan_to_num(stars.membership, nan=1 - noise.field_fraction).clip(0.02, 0.98)
-        self._field_logit = np.log((1 - given) / given)
+        self.field_logit = np.log((1 - given) / given)
         self.outlier = np.zeros_like(stars.value)
         self._blur = 0.0
         self._begin = self.prior_mean
@@ -175,11 +174,11 @@ class ClusterLikelihood:
         self.variance = honest + self.outlier
         self.weight = np.where(np.isfinite(self.variance), 1.0 / self.variance, 0.0)
         flagged = self.outlier > 0
-        self._log_odds = flagged.sum(1) * math.log(self.noise.outlier_fraction)
+        self.log_odds = flagged.sum(1) * math.log(self.noise.outlier_fraction)
         # A non-member needs no outliers to be explained, though it may have them.
-        self._field = np.logaddexp(
+        self.field_density = np.logaddexp(
             self.field.log_density(self.stars, honest),
-            self.field.log_density(self.stars, self.variance) + self._log_odds,
+            self.field.log_density(self.stars, self.variance) + self.log_odds,
         )
 
     # -- one theta ------------------------------------------------------------------------
@@ -188,13 +187,30 @@ class ClusterLikelihood:
         self, log_age: float, mh: float, distance: float, a_v: float, spread: float
     ) -> Evaluation | None:
         """The evaluation, or None where there are no models."""
-        found = self._prepare(log_age, mh, distance, a_v)
-        return None if found is None else self._marginalise(_Pairs(self, *found, distance, spread))
+        found = self._prepare(log_age, mh, distance, a_v, spread)
+        return None if found is None else self._marginalise(self._pairs(*found, distance, spread))
+
+    def depth(self, distance: float) -> float:
+        """Standard deviation (mag) of the stars' distance moduli about the cluster's."""
+        return 5 / math.log(10.0) * self.noise.depth / distance
+
+    def _pairs(
+        self,
+        pieces: Sequence,
+        star: NDArray[np.int64],
+        piece: NDArray[np.int64],
+        brightness: Array,
+        distance: float,
+        spread: float,
+    ) -> Pairs:
+        pairs = Pairs(self, pieces, star, piece, brightness, distance, spread)
+        pairs.drop_poor(self._begin)
+        return pairs
 
     def _prepare(
-        self, log_age: float, mh: float, distance: float, a_v: float
-    ) -> tuple[Sequence, NDArray[np.int64], Array] | None:
-        """Pieces, numbers (N, K) of the nearest, and log density of the magnitudes (N,)."""
+        self, log_age: float, mh: float, distance: float, a_v: float, spread: float
+    ) -> tuple[Sequence, NDArray[np.int64], NDArray[np.int64], Array] | None:
+        """Pieces, stars (P,) and pieces (P,) that may match, log density (N,) of the magnitudes."""
         modulus = 5 * math.log10(distance / 10.0)
         reference = self.stars.reference
         value = self.stars.value[:, reference]
@@ -211,7 +227,7 @@ class ClusterLikelihood:
             math.sqrt(float(np.median(self.variance[:, reference]))),
         )
         near = (middle > value.min() - 1.0) & (middle < value.max() + 1.0)
-        if near.sum() < _NEAREST:
+        if not near.any():
             return None
         pieces = whole.take(near)
         parallax = np.full(len(pieces.q), 1000.0 / distance)
@@ -223,28 +239,36 @@ class ClusterLikelihood:
             step=np.hstack([pieces.step, nothing]),
             dust=np.hstack([pieces.dust, nothing]),
             warm=np.hstack([pieces.warm, nothing]),
+            blend=np.hstack([pieces.blend, nothing]),
             band_shape=pieces.band_shape[:, : self.ramps],
             temperature_shape=pieces.temperature_shape[:, : self.temperatures],
         )
-        return pieces, self._nearest(pieces), brightness
+        star, piece = self._nearest(pieces, distance, spread)
+        return pieces, star, piece, brightness
 
-    def _nearest(self, pieces: Sequence) -> NDArray[np.int64]:
-        """Numbers (N, K) of the pieces that fit each star best."""
+    def _nearest(
+        self, pieces: Sequence, distance: float, spread: float
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Stars (P,) and pieces (P,) that are not far apart.
+
+        Stars' own dust and place are taken for errors of each band, which makes pieces look nearer
+        than they are.
+        """
         # Relative to the middle of all, so that squares of large magnitudes do not cancel.
         centre = pieces.start.mean(0)
         zero, band_error, warmth = self.split(self._begin)
         start = pieces.start - centre + (pieces.temperature_shape @ warmth)[:, None] * pieces.warm
         start[:, :-1] += pieces.band_shape @ band_error
+        own = self.depth(distance) ** 2 + spread**2
         # Single precision is enough to rank, and twice as fast.
         y = (self.stars.value - zero - centre).astype(np.float32)
         start, step = start.astype(np.float32), pieces.step.astype(np.float32)
-        warm = (self.noise.models * pieces.own[:, None] * pieces.warm).astype(np.float32)
-        w = self.weight.astype(np.float32)
+        w = np.where(self.weight > 0, 1.0 / (self.variance + own), 0.0).astype(np.float32)
         square = -2 * (w * y) @ start.T + w @ (start**2).T
         along = (w * y) @ step.T - w @ (start * step).T
         length = np.maximum(w @ (step**2).T, 1e-9)
         if self.noise.models:
-            # What a star's own temperature explains.
+            warm = (self.noise.models * pieces.own[:, None] * pieces.warm).astype(np.float32)
             tight = 1.0 + w @ (warm**2).T
             pull = (w * y) @ warm.T - w @ (start * warm).T
             cross = w @ (step * warm).T
@@ -253,8 +277,10 @@ class ClusterLikelihood:
             length = np.maximum(length - cross**2 / tight, 1e-9)
         t = np.clip(along / length, 0.0, 1.0)
         score = pieces.log_weight.astype(np.float32) - 0.5 * (square - t * (2 * along - t * length))
-        count = min(_NEAREST, score.shape[1])
-        return np.argpartition(-score, count - 1, axis=1)[:, :count]
+        far = np.partition(score, -min(_MOST, score.shape[1]), axis=1)
+        limit = np.maximum(score.max(1) - _FAR, far[:, -min(_MOST, score.shape[1])])
+        star, piece = np.nonzero(score >= limit[:, None])
+        return star, piece
 
     def split(self, x: Array) -> tuple[Array, Array, Array]:
         """Shared errors as zero points (C,), errors of bands (R, B) and in ln Teff (T,)."""
@@ -262,7 +288,7 @@ class ClusterLikelihood:
         last = channels + self.ramps * bands
         return x[:channels], x[channels:last].reshape(self.ramps, bands), x[last:-1]
 
-    def _marginalise(self, pairs: _Pairs) -> Evaluation:
+    def _marginalise(self, pairs: Pairs) -> Evaluation:
         x = self._begin.copy()
         state = pairs.at(x)
         for _ in range(_STEPS):
@@ -304,16 +330,16 @@ class ClusterLikelihood:
     ) -> None:
         """Decide which measurements are bad, at a cluster that fits; replaces earlier decisions.
 
-        First with 0.1 mag added to all errors, so that one bad band does not make others look bad.
+        First with much added to all errors, so that one bad band does not make others look bad.
         Shared errors are those ``known`` or, without, those that fit best.
         """
-        for blur in (0.1, 0.03, 0.0):
+        for blur in _BLURS:
             self._blur = blur
             self._set_variance()
-            found = self._prepare(log_age, mh, distance, a_v)
+            found = self._prepare(log_age, mh, distance, a_v, spread)
             if found is None:
                 break
-            pairs = _Pairs(self, *found, distance, spread)
+            pairs = self._pairs(*found, distance, spread)
             offset = known if known is not None else self._marginalise(pairs).offset
             self.outlier = self._outliers(pairs, offset)
             self._begin = offset
@@ -331,17 +357,16 @@ class ClusterLikelihood:
         offset: Array,
     ) -> Array:
         """Probabilities (N,) of being members, shared errors given; NaN where no models are."""
-        found = self._prepare(*theta[:4])
+        found = self._prepare(*theta)
         if found is None:
             return np.full(len(self.stars), np.nan)
-        return _Pairs(self, *found, theta[2], theta[4]).at(offset).member
+        return self._pairs(*found, theta[2], theta[4]).at(offset).member
 
-    def _outliers(self, pairs: _Pairs, x: Array) -> Array:
+    def _outliers(self, pairs: Pairs, x: Array) -> Array:
         """Variance (N, C) that outliers add, 0 for good measurements."""
-        residual, share = pairs.residuals(x)
+        expected = pairs.squares(x)
         noise = self.noise
         honest = np.where(self.stars.present, self.variance - self.outlier, 1.0)
-        expected = (share[..., None] * residual**2).sum(1)
         kinds = (
             (1 - noise.outlier_fraction - noise.wild_fraction, 0.0),
             (noise.outlier_fraction, noise.outlier_sigma),
@@ -362,233 +387,6 @@ class ClusterLikelihood:
         few = bad[:, :-1].sum(1) <= 0.4 * self.stars.present[:, :-1].sum(1)
         bad &= few[:, None]
         return np.where(bad, chosen, 0.0)
-
-
-class _Pairs:
-    """N stars beside their K nearest pieces, for all offsets."""
-
-    def __init__(
-        self,
-        whole: ClusterLikelihood,
-        pieces: Sequence,
-        index: NDArray[np.int64],
-        brightness: Array,
-        distance: float,
-        spread: float,
-    ) -> None:
-        stars = whole.stars
-        self.split = whole.split
-        self.prior_mean, self.prior_sigma = whole.prior_mean, whole.prior_sigma
-        self.field = whole._field
-        self.field_logit = whole._field_logit
-        self.bands = len(stars.bands)
-        w = whole.weight[:, None, :]
-        self.weight = np.broadcast_to(w, (*index.shape, w.shape[-1]))
-        self.base = stars.value[:, None, :] - pieces.start[index]
-        self.band_shape = pieces.band_shape[index]
-        self.temperature_shape = pieces.temperature_shape[index]
-        self.warm = pieces.warm[index]
-        # Sherman-Morrison: C^-1 a = W a - sum_l u_l (u_l . a), for each star's own A_V, its own
-        # place along the line of sight, and its own temperature.
-        nearer = np.ones(stars.value.shape[1])
-        nearer[-1] = -0.2 * math.log(10.0) * 1000.0 / distance
-        depth = 5 / math.log(10.0) * whole.noise.depth / distance
-        self.latent: list[Array] = []
-        log_tight = np.zeros(index.shape)
-        own = whole.noise.models * pieces.own[index]
-        for width, direction in (
-            (spread, pieces.dust[index]),
-            (depth, nearer),
-            *([(own, self.warm)] if whole.noise.models else []),
-        ):
-            pull = self._inverse(np.broadcast_to(direction, self.weight.shape))
-            tight = 1.0 + width**2 * (pull * direction).sum(-1)
-            self.latent.append(pull * np.asarray(width / np.sqrt(tight))[..., None])
-            log_tight += np.log(tight)
-        self.step = pieces.step[index]
-        self.along = self._inverse(self.step)
-        self.length = np.maximum((self.step * self.along).sum(-1), 1e-6)
-        log_weight = np.log(np.where(whole.weight > 0, whole.weight, 1.0))
-        height = (0.5 * log_weight - _HALF_LOG_2PI * (whole.weight > 0)).sum(1)
-        self.height = (
-            pieces.log_weight[index]
-            + (height + whole._log_odds - brightness)[:, None]
-            - 0.5 * log_tight
-        )
-
-    def _inverse(self, a: Array) -> Array:
-        result = self.weight * a
-        for latent in self.latent:
-            result = result - latent * (latent * a).sum(-1, keepdims=True)
-        return result
-
-    def _miss(self, x: Array) -> Array:
-        """Measured less modelled at the beginning of each piece, (N, K, C)."""
-        zero, band_error, warmth = self.split(x)
-        miss = self.base - zero
-        if len(warmth):
-            miss[..., : self.bands] -= self.band_shape @ band_error
-            miss -= (self.temperature_shape @ warmth)[..., None] * self.warm
-        return miss
-
-    def _along(self, x: Array) -> tuple[Array, Array, Array, Array, Array]:
-        """Residual and C^-1 residual at t = 0, log density, mean and variance of t."""
-        miss = self._miss(x)
-        pulled = self._inverse(miss)
-        forward = (miss * self.along).sum(-1)
-        best = forward / self.length
-        width = 1 / np.sqrt(self.length)
-        low, high = -best / width, (1 - best) / width
-        log_mass = _log_normal_mass(low, high)
-        square = (miss * pulled).sum(-1) - forward * best
-        density = self.height - 0.5 * square + log_mass + np.log(width) + _HALF_LOG_2PI
-        edge_low = np.exp(-0.5 * low**2 - _HALF_LOG_2PI - log_mass)
-        edge_high = np.exp(-0.5 * high**2 - _HALF_LOG_2PI - log_mass)
-        mean = np.clip(best + width * (edge_low - edge_high), 0.0, 1.0)
-        spread = 1 + low * edge_low - high * edge_high - (edge_low - edge_high) ** 2
-        variance = np.clip(width**2 * spread, 0.0, 1 / 12)
-        return miss, pulled, density, mean, variance
-
-    def residuals(self, x: Array) -> tuple[Array, Array]:
-        """Residuals (N, K, C) at the mean place on each piece, and the pieces' shares (N, K).
-
-        What a star's own dust, place and temperature explain is no residual; 0 where nothing is
-        measured.
-        """
-        _, pulled, density, mean, _ = self._along(x)
-        share = np.exp(density - _log_sum(density)[:, None])
-        left = pulled - mean[..., None] * self.along
-        return left / np.where(self.weight > 0, self.weight, 1.0), share
-
-    def at(self, x: Array) -> _State:
-        _, pulled, density, mean, variance = self._along(x)
-        # The share of non-members; a star's own probability, if given, shifts its logit.
-        logit = x[-1] - self.prior_mean[-1] + self.field_logit
-        log_in, log_out = -np.logaddexp(0.0, logit), -np.logaddexp(0.0, -logit)
-        inside = log_in + _log_sum(density)
-        outside = log_out + self.field
-        total = np.logaddexp(inside, outside)
-        member = np.exp(inside - total)
-        gamma = np.exp(log_in[:, None] + density - total[:, None])
-        push = (x - self.prior_mean) / self.prior_sigma
-        fraction = np.exp(log_out)
-        # Pieces that a star is hardly on say nothing about the shared errors.
-        some = np.nonzero(gamma > _NEGLIGIBLE)
-        chosen, share = _Chosen(self, some), gamma[some]
-        score = chosen.extend(pulled[some] - mean[some][:, None] * self.along[some])
-        score[:, -1] = -fraction[some[0]]
-        flat = np.sqrt(share)[:, None] * score
-        belongs = np.zeros((len(gamma), len(share)))
-        belongs[some[0], np.arange(len(share))] = share
-        by_star = belongs @ score
-        by_star[:, -1] = (1 - member) - fraction
-        gradient = by_star.sum(0) - push / self.prior_sigma
-        complete = chosen.information(share, variance[some])
-        complete[-1, -1] += (fraction * (1 - fraction)).sum()
-        complete[np.diag_indices_from(complete)] += self.prior_sigma**-2.0
-        missing = flat.T @ flat - by_star.T @ by_star
-        missing[-1, -1] += ((1 - member) * (1 - fraction) ** 2).sum()
-        value = float(total.sum() - 0.5 * (push**2).sum())
-        return _State(value, gradient, complete, missing, member)
-
-
-class _Chosen:
-    """P pairs of a star and a piece, and what shared errors do to them."""
-
-    def __init__(self, pairs: _Pairs, some: tuple[NDArray[np.int64], ...]) -> None:
-        self.bands, self.size = pairs.bands, len(pairs.prior_mean)
-        self.weight = pairs.weight[some]
-        self.warm = pairs.warm[some]
-        self.band_shape = pairs.band_shape[some]
-        self.temperature_shape = pairs.temperature_shape[some]
-        self.along = pairs.along[some]
-        self.latent = [latent[some] for latent in pairs.latent]
-
-    def extend(self, a: Array) -> Array:
-        """From channels (P, C) to shared errors (P, D)."""
-        count = len(a)
-        ramps = self.band_shape[:, :, None] * a[:, None, : self.bands]
-        warmth = self.temperature_shape * (self.warm * a).sum(1)[:, None]
-        return np.hstack(
-            [
-                a,
-                ramps.reshape(count, self.band_shape.shape[1] * self.bands),
-                warmth,
-                np.zeros((count, 1)),
-            ]
-        )
-
-    def information(self, share: Array, variance: Array) -> Array:
-        """Information (D, D) if each star's piece were known, the place on it not."""
-        result = self._independent(share)
-        for vector, amount in (
-            *((latent, share) for latent in self.latent),
-            (self.along, share * variance),
-        ):
-            scaled = self.extend(np.sqrt(amount)[:, None] * vector)
-            result -= scaled.T @ scaled
-        return result
-
-    def _independent(self, share: Array) -> Array:
-        """Of the channels' own errors alone: each channel's rows apart, but for temperatures'."""
-        result = np.zeros((self.size, self.size))
-        amount = share[:, None] * self.weight
-        channels = np.arange(self.bands + 1)
-        last = self.size - 1 - self.temperature_shape.shape[1]
-        # Each channel's errors: its zero point, and its ramps.
-        shape = np.hstack([np.ones((len(share), 1)), self.band_shape])
-        moment = _moments(shape, shape, amount)
-        places = [channels, *np.arange(self.bands + 1, last).reshape(-1, self.bands)]
-        for r, rows in enumerate(places):
-            for s, columns in enumerate(places):
-                count = min(len(rows), len(columns))
-                result[rows[:count], columns[:count]] = moment[r, s, :count]
-        if last < self.size - 1:
-            warmed = amount * self.warm
-            cross = _moments(self.temperature_shape, shape, warmed)
-            for r, rows in enumerate(places):
-                result[last:-1, rows] = cross[:, r, : len(rows)]
-                result[rows, last:-1] = cross[:, r, : len(rows)].T
-            square = (warmed * self.warm).sum(1)
-            result[last:-1, last:-1] = (self.temperature_shape.T * square) @ self.temperature_shape
-        return result
-
-
-class _State:
-    """The log density of the shared errors at one place."""
-
-    def __init__(
-        self, value: float, gradient: Array, complete: Array, missing: Array, member: Array
-    ) -> None:
-        self.value, self.gradient, self.member = value, gradient, member
-        try:
-            self.factor = cho_factor(complete - missing, lower=True)
-        except LinAlgError:
-            # Far from the mode the mixture curves upwards; what is known of it without is safe.
-            self.factor = cho_factor(complete, lower=True)
-
-    def newton(self) -> Array:
-        return np.asarray(cho_solve(self.factor, self.gradient))
-
-
-def _moments(a: Array, b: Array, weight: Array) -> Array:
-    """Sums over P of a (P, R) times b (P, S) times weights (P, C): (R, S, C)."""
-    product = (a[:, :, None] * b[:, None, :]).reshape(len(a), a.shape[1] * b.shape[1])
-    return np.asarray((product.T @ weight).reshape(a.shape[1], b.shape[1], -1))
-
-
-def _log_sum(a: Array) -> Array:
-    """log of the sum of exponentials along the last axis; scipy's costs more than it sums."""
-    top = a.max(-1)
-    return np.asarray(top + np.log(np.exp(a - top[..., None]).sum(-1)))
-
-
-def _log_normal_mass(low: Array, high: Array) -> Array:
-    """log(Phi(high) - Phi(low)) for low < high, also far in the tails."""
-    flip = low > 0
-    a, b = np.where(flip, -high, low), np.where(flip, -low, high)
-    top, bottom = log_ndtr(b), log_ndtr(a)
-    return top + np.log1p(-np.exp(np.minimum(bottom - top, -1e-12)))
 
 
 def _brightness(start: Array, step: Array, weight: Array, value: Array, sigma: float) -> Array:

@@ -48,6 +48,8 @@ class Sequence:
         Change of the magnitudes with A_V.
     warm : array (J, B)
         Change of the magnitudes with ln Teff at the same luminosity.
+    blend : array (J, B)
+        Standard deviation of the magnitudes among the mass ratios that the piece stands for.
     band_shape : array (J, R)
         Shares of the models' errors of magnitudes; see `model_errors`.
     temperature_shape : array (J, T)
@@ -64,6 +66,7 @@ class Sequence:
     step: Array
     dust: Array
     warm: Array
+    blend: Array
     band_shape: Array
     temperature_shape: Array
     own: Array
@@ -154,6 +157,11 @@ class StellarModel:
         )
         return self._pieces(nodes, seen)
 
+    def faintest(self, log_age: float, mh: float, a_v: float, *, band: int) -> float:
+        """Magnitude at 10 pc of the least massive single star in the band of that number."""
+        pieces = self.sequence(log_age, mh, a_v)
+        return np.inf if pieces is None else float(pieces.start[np.argmin(pieces.mass), band])
+
     def _pieces(self, nodes: _Nodes, seen: tuple[int, float, float] | None) -> Sequence | None:
         mass = np.exp(nodes.log_mass)
         middle = _middle(nodes.log_mass)
@@ -173,6 +181,10 @@ class StellarModel:
             return None
         light, warm = nodes.pairs(self._q, here)
         step = nodes.pairs(self._q, here + 1)[0] - light
+        # Evenly spread within each interval of mass ratios.
+        blend = np.zeros_like(light)
+        blend[1:] = np.gradient(light[1:], self._q[1:], axis=0)
+        blend[1:] *= (np.diff(_Q_EDGES) / np.sqrt(12.0))[:, None, None]
         share = np.stack(
             [np.interp(middle[here], self._log_mass, column) for column in self._share.T]
         )
@@ -188,6 +200,7 @@ class StellarModel:
             step=step.reshape(-1, bands),
             dust=alike(nodes.dust),
             warm=warm.reshape(-1, bands),
+            blend=blend.reshape(-1, bands),
             band_shape=alike(nodes.band_shape),
             temperature_shape=alike(nodes.temperature_shape),
             own=alike(nodes.own),
