@@ -10,6 +10,7 @@ stars reach the main sequence early and cannot be told; red ones can.
 from __future__ import annotations
 
 import argparse
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,7 @@ def main() -> None:
     colour = (stars["gaia_bp"] - stars["gaia_rp"]).to_numpy()
     rows = [["BP-RP", "young", "field", "median p_young", "of the field", "ROC area"]]
     rows.append(_row("all", chance, truth))
-    for low, high in zip(COLOURS, COLOURS[1:], strict=False):
+    for low, high in pairwise(COLOURS):
         here = (colour >= low) & (colour < high)
         rows.append(_row(f"{low} to {high}", chance[here], truth[here]))
     print(markdown(rows))
@@ -56,7 +57,7 @@ def _whole(table: pd.DataFrame) -> pd.DataFrame:
     columns = [name for band in BANDS for name in (band, f"{band}_err")]
     columns += ["parallax", "parallax_err", "gaia_release"]
     errors = table[[f"{band}_err" for band in BANDS]]
-    complete = table[columns].notna().all(axis=1) & errors.between(1e-6, 0.5).all(axis=1)
+    complete = table[columns].notna().all(axis=1) & ((errors > 0) & (errors <= 0.5)).all(axis=1)
     return table.loc[complete, columns]
 
 

@@ -97,7 +97,8 @@ def test_stars_are_chosen_by_slice_index_or_mask() -> None:
     value=npst.arrays(
         np.float32,
         st.tuples(st.integers(0, 5), st.just(3)),
-        elements=st.floats(-4, 39, width=32) | st.just(np.nan),
+        # Below a billionth of a magnitude the catalogues' offsets leave rounding behind.
+        elements=st.floats(-4, 39, width=32).filter(lambda x: abs(x) > 1e-9) | st.just(np.nan),
     ),
     data=st.data(),
 )

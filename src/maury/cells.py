@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from maury.column_names import GAIA_DR2, PARALLAX_AIDS
 from maury.columns import PRIOR, ColumnPair, Recognition, channel_unit, recognise
 from maury.errors import MauryError
+from maury.instruments.photometric_zero_point import CATALOGUE_OFFSETS
 from maury.parallaxes import without_zero_point
 from maury.parameters import PARAMETERS
 
@@ -123,7 +124,8 @@ def dense_from_table(
             split = [(GAIA_DR2[channel], old)] + ([] if old.all() else [(channel, ~old)])
         for name, rows in split:
             channels.append(name)
-            values.append(np.where(rows, value, np.nan))
+            as_modelled = value - CATALOGUE_OFFSETS.get(name, 0.0)
+            values.append(np.where(rows, as_modelled, np.nan))
             sigmas.append(np.where(rows, sigma, np.nan))
             limits.append(np.where(rows, limit, ""))
 

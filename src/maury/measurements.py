@@ -25,6 +25,7 @@ from maury.cells import dense_from_table
 from maury.columns import ColumnPair, ColumnWarning, channel_unit
 from maury.errors import MauryError
 from maury.hashing import mix
+from maury.instruments.photometric_zero_point import CATALOGUE_OFFSETS
 
 __all__ = ["Kind", "Measurements"]
 
@@ -320,6 +321,8 @@ class Measurements:
         -------
         Measurements
             One entry for each row, in order; a row without any usable cell is kept, empty.
+            Magnitudes and parallaxes are freed of what is known of their zero points
+            (`maury.instruments.photometric_zero_point`, `maury.parallaxes`).
 
         Raises
         ------
@@ -346,7 +349,8 @@ class Measurements:
         """One column ``<channel>`` and one ``<channel>_err`` for each channel; absent is NaN.
 
         Where a channel holds limits, ``<channel>_limit`` says ``<`` or ``>``. Beside a parallax,
-        ``parallax_zero_point`` is 0: none is left to correct. `from_table` reads all of it back.
+        ``parallax_zero_point`` is 0: none is left to correct. Magnitudes are put back onto the
+        catalogues' scale. `from_table` reads all of it back.
 
         Raises
         ------
@@ -358,7 +362,10 @@ class Measurements:
             here = self.present & (self.channel == index)
             if bool((here.sum(dim=1) > 1).any()):
                 raise MauryError(f"a star holds {name!r} twice: a table has one column for it")
-            for column, filled in ((name, self.value), (f"{name}_err", self.sigma)):
+            # In double precision, so that reading the table gives the same number again.
+            as_catalogued = self.value.double() + CATALOGUE_OFFSETS.get(name, 0.0)
+            value = as_catalogued if name in CATALOGUE_OFFSETS else self.value
+            for column, filled in ((name, value), (f"{name}_err", self.sigma)):
                 cells = torch.where(here, filled, 0.0).sum(dim=1)
                 cells[~here.any(dim=1)] = torch.nan
                 table[column] = cells.cpu().numpy()
