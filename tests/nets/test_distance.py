@@ -58,6 +58,16 @@ def seen(scale: DistanceScale, simulator: Simulator, magnitudes: Tensor) -> Seen
     return scale.seen(Measurements.from_dense(bands, magnitudes, sigma))
 
 
+def with_parallax(
+    scale: DistanceScale, simulator: Simulator, magnitudes: Tensor, parallax: Tensor, signal: float
+) -> Seen:
+    """The same with parallaxes (N,) in mas of this ratio of signal to noise."""
+    sigma = torch.cat([torch.full_like(magnitudes, 0.02), parallax[:, None] / signal], 1)
+    values = torch.cat([magnitudes, parallax[:, None]], 1)
+    channels = (*simulator.config.bands, "parallax")
+    return scale.seen(Measurements.from_dense(channels, values, sigma))
+
+
 def at(theta: Tensor, distance: Tensor) -> Tensor:
     return torch.cat([theta[..., :8], distance[..., None]], -1)
 
@@ -71,13 +81,13 @@ def test_plain_stars_leave_no_residual(
 
 
 def test_width_is_the_error_of_the_mean(
-    scale: DistanceScale, simulator: Simulator, magnitudes: Tensor
+    scale: DistanceScale, simulator: Simulator, theta: Tensor, magnitudes: Tensor
 ) -> None:
-    width = scale.width(seen(scale, simulator, magnitudes))
+    width = scale.estimate(theta, seen(scale, simulator, magnitudes))[1]
     assert (width < 0.03).all()
     one = magnitudes.clone()
     one[:, 1:] = BLANK
-    alone = scale.width(seen(scale, simulator, one))
+    alone = scale.estimate(theta, seen(scale, simulator, one))[1]
     assert (alone > width).all()
     floor = scale._floor[0].item()
     assert alone[0].item() == pytest.approx(math.hypot(0.02, floor, 0.03), rel=1e-4)
@@ -132,12 +142,12 @@ def test_a_twin_is_taken_to_be_twice_as_bright(
     alone, twin = theta.clone(), theta.clone()
     alone[:, 7], twin[:, 7] = 0.0, 1.0
     alone[:, 1] = twin[:, 1] = 4.5
-    farther = scale.expected(twin, what) - scale.expected(alone, what)
+    farther = scale.estimate(twin, what)[0] - scale.estimate(alone, what)[0]
     torch.testing.assert_close(
         farther, torch.full_like(farther, 2.5 * math.log10(2)), atol=1e-3, rtol=0
     )
     alone[:, 1] = twin[:, 1] = 2.5
-    giant = scale.expected(twin, what) - scale.expected(alone, what)
+    giant = scale.estimate(twin, what)[0] - scale.estimate(alone, what)[0]
     assert giant.abs().max() < 1e-3
 
 
@@ -146,8 +156,8 @@ def test_one_wild_band_does_not_decide(
 ) -> None:
     wild = magnitudes.clone()
     wild[:, 3] += 3.0
-    right = scale.expected(theta, seen(scale, simulator, magnitudes))
-    found = scale.expected(theta, seen(scale, simulator, wild))
+    right = scale.estimate(theta, seen(scale, simulator, magnitudes))[0]
+    found = scale.estimate(theta, seen(scale, simulator, wild))[0]
     assert (found - right).abs().max() < 0.15
 
 
@@ -168,7 +178,7 @@ def test_blind_stars_get_a_wide_guess(
     scale: DistanceScale, simulator: Simulator, theta: Tensor
 ) -> None:
     blind = [
-        Measurements.from_dense(["parallax"], torch.ones(COUNT, 1), torch.ones(COUNT, 1)),
+        Measurements.from_dense(["parallax"], -torch.ones(COUNT, 1), torch.ones(COUNT, 1)),
         Measurements.from_dense(
             simulator.config.bands[:1],
             torch.full((COUNT, 1), 15.0),
@@ -178,7 +188,7 @@ def test_blind_stars_get_a_wide_guess(
     ]
     for measurements in blind:
         what = scale.seen(measurements)
-        expected, width = scale.expected(theta, what), scale.width(what)
+        expected, width = scale.estimate(theta, what)
         assert torch.equal(expected, torch.full_like(expected, UNSEEN[0]))
         assert torch.equal(width, torch.full_like(width, UNSEEN[1]))
         residual = scale.to_real(theta, what)
@@ -222,7 +232,7 @@ def test_stars_outside_the_library_have_a_plausible_distance(
     strange[:, 2] = -4.5
     assert not simulator.table(strange[:, :5])[1].any()
     modulus = 5 * torch.log10(theta[:, 8]) - 5
-    expected = scale.expected(strange, what)
+    expected = scale.estimate(strange, what)[0]
     assert (expected - modulus).abs().max() < 4.0
 
 
@@ -232,7 +242,68 @@ def test_working_elsewhere_leaves_the_table_where_it_is(
     """The simulator goes on drawing with it on the CPU while a network learns on a GPU."""
     own = DistanceScale(simulator.table, simulator.parameters, simulator.channels)
     what = seen(own, simulator, magnitudes)
-    there = replace(what, magnitude=what.magnitude.to("meta"), weight=what.weight.to("meta"))
-    assert own.expected(theta.to("meta"), there).device.type == "meta"
+    names = ("magnitude", "weight", "modulus", "modulus_weight")
+    there = replace(what, **{name: getattr(what, name).to("meta") for name in names})
+    assert own.estimate(theta.to("meta"), there)[0].device.type == "meta"
     assert simulator.table.table.device.type == "cpu"
-    assert own.expected(theta, what).device.type == "cpu"
+    assert own.estimate(theta, what)[0].device.type == "cpu"
+
+
+@settings(max_examples=10)
+@given(signal=st.floats(0.3, 3000), wrong=st.floats(0.5, 2))
+def test_there_and_back_with_a_parallax(
+    scale: DistanceScale,
+    simulator: Simulator,
+    theta: Tensor,
+    magnitudes: Tensor,
+    signal: float,
+    wrong: float,
+) -> None:
+    what = with_parallax(scale, simulator, magnitudes, wrong * 1000 / theta[:, 8], signal)
+    residual = scale.to_real(theta, what)
+    back = scale.to_physical(theta, residual, what)
+    torch.testing.assert_close(back, theta[:, 8], rtol=2e-5, atol=0)
+    near, far = (scale.to_real(at(theta, theta[:, 8] * f), what) for f in (0.999, 1.001))
+    slope = scale.log_abs_det(theta, what)
+    width = scale.estimate(theta, what)[1]
+    expected = torch.log((far - near) / (0.002 * theta[:, 8]))
+    # The difference of two numbers of float32, in units of a width that may be tiny.
+    assert ((slope - expected).abs() < 2e-3 + 1e-4 * residual.abs() + 1e-4 / width).all()
+
+
+def test_an_excellent_parallax_decides_and_a_poor_one_does_not(
+    scale: DistanceScale, simulator: Simulator, theta: Tensor, magnitudes: Tensor
+) -> None:
+    parallax = 1000 / theta[:, 8]
+    alone, alone_width = scale.estimate(theta, seen(scale, simulator, magnitudes))
+    faint = theta.clone()
+    faint[:, 1] += 0.004  # a hundredth of a magnitude
+    modulus, width = scale.estimate(
+        faint, with_parallax(scale, simulator, magnitudes, parallax, 1000.0)
+    )
+    torch.testing.assert_close(modulus, alone, atol=1e-3, rtol=0)
+    assert (width < 0.0022).all()
+    poor, poor_width = scale.estimate(
+        theta, with_parallax(scale, simulator, magnitudes, 1.5 * parallax, 1.0)
+    )
+    assert (poor - alone).abs().max() < 1e-3
+    torch.testing.assert_close(poor_width, alone_width, rtol=1e-3, atol=0)
+
+
+def test_a_wild_parallax_does_not_decide(
+    scale: DistanceScale, simulator: Simulator, theta: Tensor, magnitudes: Tensor
+) -> None:
+    alone, _ = scale.estimate(theta, seen(scale, simulator, magnitudes))
+    wild = with_parallax(scale, simulator, magnitudes, 2 * 1000 / theta[:, 8], 30.0)
+    assert (scale.estimate(theta, wild)[0] - alone).abs().max() < 0.1
+
+
+def test_models_that_learned_by_light_alone_go_on_so(
+    simulator: Simulator, theta: Tensor, magnitudes: Tensor
+) -> None:
+    names = simulator.parameters, simulator.channels
+    old = DistanceScale(simulator.table, *names, parallax=False)
+    parallax = with_parallax(old, simulator, magnitudes, 1000 / theta[:, 8], 500.0)
+    assert torch.equal(
+        old.to_real(theta, parallax), old.to_real(theta, seen(old, simulator, magnitudes))
+    )

@@ -6,7 +6,10 @@ distance modulus to about a hundredth, while the modulus itself spans twenty. Fl
     (5 log10 d - expected) / width,
 
 with ``expected`` the weighted mean over the measured bands of magnitude less the model's, and
-``width`` its error. That is a number of order one that hardly depends on the rest; and each draw's
+``width`` its error. Where the parallax counts, too, ``expected`` is the mean of the two estimates
+of the modulus by their precisions: a distance that a parallax tells to a thousandth would otherwise
+be the small difference of magnitudes and luminosity, which a flow can only learn roughly. That is a
+number of order one that hardly depends on the rest; and each draw's
 distance fits its own temperature, dust and radius. A companion of mass ratio q is taken to add the
 light q^4 of a dwarf's; what that misses, discs, and bands that are wrong leave a residual for the
 flow to learn. A bijection for given measurements, so densities stay exact.
@@ -51,18 +54,37 @@ SUN_LOGG = 4.4380
 SUN_TEFF, SUN_MAGNITUDE = 5772.0, 4.74
 """Nominal temperature, K, and absolute bolometric magnitude (IAU 2015 resolutions B2, B3)."""
 
+CREDIBLE = 4.0
+"""Signal to noise from which a parallax has its full weight as an estimate of the modulus, which it
+is not, being skewed, when it is poor."""
+
 _TO_MODULUS = 5.0 / math.log(10.0)
 
 
 @dataclass(frozen=True)
 class Seen:
-    """Magnitudes of N stars in B bands and their weights (inverse variances); 0 where absent."""
+    """What tells the distance of N stars; all weights are inverse variances, 0 where absent.
+
+    Parameters
+    ----------
+    magnitude, weight : Tensor (N, B)
+        In B bands.
+    modulus, modulus_weight : Tensor (N,)
+        The distance modulus that the parallax stands for.
+    """
 
     magnitude: Tensor
     weight: Tensor
+    modulus: Tensor
+    modulus_weight: Tensor
 
     def __getitem__(self, rows: Tensor | slice) -> Seen:
-        return Seen(self.magnitude[rows], self.weight[rows])
+        return Seen(
+            self.magnitude[rows],
+            self.weight[rows],
+            self.modulus[rows],
+            self.modulus_weight[rows],
+        )
 
 
 class DistanceScale:
@@ -76,11 +98,19 @@ class DistanceScale:
         Names of theta's columns; teff, logg, mh, a_v, r_v are first, mass and q are among the rest.
     channels : tuple of str
         The model's; the table's bands are first.
+    parallax : bool
+        Whether it counts. Only models trained before it did leave it out.
     """
 
     def __init__(
-        self, table: MagnitudeTable, parameters: tuple[str, ...], channels: tuple[str, ...]
+        self,
+        table: MagnitudeTable,
+        parameters: tuple[str, ...],
+        channels: tuple[str, ...],
+        *,
+        parallax: bool = True,
     ) -> None:
+        self._parallax = channels.index("parallax") if parallax else None
         self._tables = {table.table.device: table}
         self._mass, self._ratio = parameters.index("mass"), parameters.index("q")
         self.column = parameters.index("distance")
@@ -103,15 +133,38 @@ class DistanceScale:
         variance = known.sigma[here] ** 2 + floor[place[1]] ** 2 + MODEL_ERROR**2
         weight = torch.zeros_like(magnitude).index_put(place, 1 / variance)
         usual = weight * self._usual.to(device)
-        return Seen(magnitude, torch.where(usual.sum(1, keepdim=True) > 0, usual, weight))
+        weight = torch.where(usual.sum(1, keepdim=True) > 0, usual, weight)
+        return Seen(magnitude, weight, *self._modulus(known))
 
-    def width(self, seen: Seen) -> Tensor:
-        """Error (N,) of the expected distance modulus, the same at every theta."""
+    def _modulus(self, known: Measurements) -> tuple[Tensor, Tensor]:
+        """Distance moduli (N,) by parallax, and their inverse variances (N,)."""
+        here = known.measured & (known.channel == self._parallax)
+        if self._parallax is None:
+            here = torch.zeros_like(here)
+        value, sigma = (x.masked_fill(~here, 0.0).sum(1) for x in (known.value, known.sigma))
+        credible = here.any(1) & (value > 0)
+        value = torch.where(credible, value, 1.0)
+        signal = value / torch.where(credible, sigma, 1.0)
+        error = _TO_MODULUS / signal
+        trust = signal**2 / (signal**2 + CREDIBLE**2)
+        modulus = _TO_MODULUS * torch.log(100.0 / value)
+        return modulus, torch.where(credible, trust / error**2, 0.0)
+
+    def estimate(self, theta: Tensor, seen: Seen) -> tuple[Tensor, Tensor]:
+        """Expected distance modulus (..., N) and its error, at theta (..., N, D)."""
+        expected = self._by_light(theta, seen)
         precision = seen.weight.sum(-1)
-        return torch.where(precision == 0, UNSEEN[1], precision.clamp(min=1e-6).rsqrt())
+        variance = torch.where(precision == 0, UNSEEN[1] ** 2, 1 / precision.clamp(min=1e-6))
+        weight = seen.modulus_weight
+        # A parallax that disagrees with the light is likelier wrong than not: see `OUTLYING`.
+        both = weight / (1 + variance * weight)
+        weight = weight / (1 + (seen.modulus - expected) ** 2 * both / OUTLYING**2)
+        share = weight * variance / (1 + weight * variance)
+        modulus = torch.lerp(expected, seen.modulus.expand_as(expected), share)
+        return modulus, torch.sqrt(variance * (1 - share))
 
-    def expected(self, theta: Tensor, seen: Seen) -> Tensor:
-        """Expected distance modulus (..., N), at theta (..., N, D)."""
+    def _by_light(self, theta: Tensor, seen: Seen) -> Tensor:
+        """The modulus (..., N) that the magnitudes imply, at theta (..., N, D)."""
         flat = theta.reshape(-1, theta.shape[-1])
         magnitude, inside = self._table_on(flat.device)(flat[:, :5])
         # Outside the library every band is taken to be as bright as all of the light.
@@ -130,17 +183,18 @@ class DistanceScale:
     def to_real(self, theta: Tensor, seen: Seen) -> Tensor:
         """The residual (..., N) of the distance in theta (..., N, D)."""
         modulus = _TO_MODULUS * torch.log(theta[..., self.column] / 10)
-        return (modulus - self.expected(theta, seen)) / self.width(seen)
+        expected, width = self.estimate(theta, seen)
+        return (modulus - expected) / width
 
     def log_abs_det(self, theta: Tensor, seen: Seen) -> Tensor:
         """Log of the derivative (..., N) of the residual by distance in pc."""
-        slope = theta[..., self.column] * self.width(seen)
+        slope = theta[..., self.column] * self.estimate(theta, seen)[1]
         return math.log(_TO_MODULUS) - torch.log(slope)
 
     def to_physical(self, theta: Tensor, residual: Tensor, seen: Seen) -> Tensor:
         """Distance (..., N) in pc; theta's own column of distance is not read."""
-        modulus = self.expected(theta, seen) + self.width(seen) * residual
-        return 10 * torch.exp(modulus / _TO_MODULUS)
+        expected, width = self.estimate(theta, seen)
+        return 10 * torch.exp((expected + width * residual) / _TO_MODULUS)
 
     def _table_on(self, device: torch.device) -> MagnitudeTable:
         """The table, or its copy: a simulator on the CPU may share the original."""

@@ -60,7 +60,8 @@ def fingerprint(config: ModelConfig) -> str:
     were trained with: their checkpoints stay theirs.
     """
     joined = {"isochrones"} if config.simulator.isochrones == "mist" else set[str]()
-    left_out = {"simulator": joined, "training": {"steps"}}
+    by_light = {"distance"} if config.network.distance == "by light" else set[str]()
+    left_out = {"simulator": joined, "network": by_light, "training": {"steps"}}
     return hashlib.sha256(config.model_dump_json(exclude=left_out).encode()).hexdigest()
 
 

@@ -24,7 +24,8 @@ def build_network(config: ModelConfig, simulator: Simulator | None = None) -> Es
     parameters, channels = simulator.parameters, simulator.channels
     if not config.simulator.placed:
         return Estimator(parameters, channels, config.network)
-    distance = DistanceScale(simulator.table, parameters, channels)
+    parallax = config.network.distance == "by light and parallax"
+    distance = DistanceScale(simulator.table, parameters, channels, parallax=parallax)
     return Estimator(
         parameters, channels, config.network, distance=distance, populations=len(POPULATIONS)
     )
