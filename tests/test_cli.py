@@ -275,6 +275,16 @@ def test_simulate_train_infer_evaluate_calibrate(
     assert (tmp_path / "c" / "metrics.json").exists()
 
 
+def test_calibrate_judges_the_probability_of_youth(run: Runner, tmp_path: Path) -> None:
+    result = run("calibrate", "maury-base", "-o", tmp_path, "-n", 100, "--draws", 40)
+    assert result.code == 0
+    curve = json.loads((tmp_path / "p_young.json").read_text())
+    assert sum(curve["count"]) == 100
+    assert curve["roc_area"] > 0.7
+    assert (tmp_path / "p_young.png").exists()
+    assert (tmp_path / "young" / "metrics.json").exists()
+
+
 def test_a_config_that_is_wrong_is_one_line(
     run: Runner, tmp_path: Path, tiny: dict[str, Any]
 ) -> None:
