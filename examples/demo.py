@@ -30,7 +30,6 @@ COLUMNS = {
     "logg": ("log g", 2),
     "a_v": ("A_V (mag)", 2),
     "mass": ("mass (Sun)", 2),
-    "distance": ("distance (pc)", 0),
 }
 """Heads of the printed table and how many decimals it gives."""
 SUN = 5772

@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from maury.inference import posterior as module
 from maury.inference.draws import Draws
 from maury.inference.noise import keyed_uniform
 from maury.inference.posterior import Posterior, model_names
+from maury.instruments.photometric_zero_point import CATALOGUE_OFFSETS
 from maury.measurements import Kind, Measurements
 from maury.parameters import PARAMETERS
 
@@ -53,11 +55,12 @@ def test_order_of_bands_changes_nothing(
 ) -> None:
     some = crowd[1][:200]
     table = some.to_table()
-    pairs = [[n, f"{n}_err"] for n in reversed(some.channels)]
+    names = some.channels[::-1]
+    values = [table[name].data - CATALOGUE_OFFSETS.get(name, 0.0) for name in names]
     turned = Measurements.from_dense(
-        [name for name, _ in pairs],
-        torch.stack([torch.as_tensor(table[name].data) for name, _ in pairs], dim=1),
-        torch.stack([torch.as_tensor(table[error].data) for _, error in pairs], dim=1),
+        names,
+        torch.as_tensor(np.stack(values, axis=1)).float(),
+        torch.stack([torch.as_tensor(table[f"{name}_err"].data) for name in names], dim=1),
     )
     assert turned.channels != some.channels
     close(post.sample(turned, 16), post.sample(some, 16))

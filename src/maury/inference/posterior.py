@@ -12,7 +12,7 @@ from maury.device import pick_device
 from maury.errors import MauryError
 from maury.flags import Flag
 from maury.inference.blocks import contexts
-from maury.inference.completion import complete
+from maury.inference.completion import complete, completed
 from maury.inference.draws import Draws
 from maury.inference.gaia import gaia_counterparts, translate_gaia
 from maury.inference.knowledge import blunt_knowledge
@@ -142,12 +142,13 @@ class Posterior:
         observations : Measurements
             N stars.
         theta : Tensor (N, D) or (K, N, D)
-            Physical units.
+            Physical units. Columns that follow from the others (`Draws.values` has them) may come
+            behind and are not read.
 
         Returns
         -------
         Tensor (N,) or (K, N)
-            Per unit of each parameter; -inf outside the parameters' bounds.
+            Per unit of each of the D parameters; -inf outside their bounds.
 
         Raises
         ------
@@ -155,6 +156,8 @@ class Posterior:
             If theta's shape does not fit the stars and the parameters.
         """
         theta = torch.as_tensor(theta, dtype=torch.float32)
+        if theta.shape[-1:] == (len(completed(self.parameters)),):
+            theta = theta[..., : len(self.parameters)]
         expected = (len(observations), len(self.parameters))
         if theta.ndim not in (2, 3) or theta.shape[-2:] != expected:
             raise MauryError(
