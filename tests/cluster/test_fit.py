@@ -31,7 +31,7 @@ def mock() -> MockCluster:
 
 @pytest.fixture(scope="module")
 def posterior(mock: MockCluster) -> maury.cluster.ClusterPosterior:
-    return maury.cluster.infer(mock.measurements, stars=30, evaluations=120, effective=30)
+    return maury.cluster.infer(mock.measurements, stars=30, evaluations=240, effective=30)
 
 
 def test_a_simulated_cluster_is_recovered(

@@ -16,7 +16,7 @@ from maury.cluster.coordinates import Coordinates, parallax_distance
 from maury.cluster.field import FieldModel
 from maury.cluster.likelihood import ClusterLikelihood, Evaluation, Noise
 from maury.cluster.posterior import ClusterPosterior, Diagnostics
-from maury.cluster.sampling import Run, adapted, effective_size, sample_importance
+from maury.cluster.sampling import Density, Run, adapted, effective_size, sample_importance
 from maury.cluster.sequence import StellarModel
 from maury.sky.isochrones import Isochrones, load_isochrones
 from maury.sky.photometry import cached_table
@@ -25,9 +25,12 @@ from maury.sky.populations.cluster_prior import ClusterPrior
 __all__ = ["infer"]
 
 Array = NDArray[np.float64]
+Start = tuple[Array, Density]
 
 _PILOT_STARS = 60
-_PILOT_BLUR = 0.1
+_PILOT_BLURS = (1.0, 0.3, 0.1)
+"""Errors, mag, added to all measurements in turn: the way from afar is found by the softest target,
+since the sharp one is many thousand e-folds high and its mode a hundredth of the prior wide."""
 _RUNS = 2
 _APPROACHED = 25.0
 _EDGE = 1.0
@@ -110,16 +113,21 @@ def infer(
 
     few = chosen.spread_over_magnitudes(_PILOT_STARS)
     pilot_target = _Target(ClusterLikelihood(few, model, field, noise), coordinates)
-    pilot_target.likelihood.blurred(_PILOT_BLUR)
-    places = coordinates.broad_sample(evaluations // 5, streams[0])
-    pilot = sample_importance(
-        pilot_target,
-        (places, coordinates.broad_log_density),
-        rng=streams[0],
-        per_round=max(evaluations // 20, 20),
-        effective=effective / 2,
-        most=evaluations // 2,
+    start: Start = (
+        coordinates.broad_sample(evaluations // 5, streams[0]),
+        (coordinates.broad_log_density),
     )
+    for blur in _PILOT_BLURS:
+        pilot_target.likelihood.blurred(blur)
+        pilot = sample_importance(
+            pilot_target,
+            start,
+            rng=streams[0],
+            per_round=max(evaluations // 20, 20),
+            effective=effective / 4,
+            most=evaluations // 3,
+        )
+        start = adapted(pilot, streams[0], max(evaluations // 20, 20))
     best = coordinates.theta(pilot.z[int(np.argmax(pilot.log_target))])
     limit = model.faintest(*best[[0, 1, 3]], band=everyone.reference) - _EDGE
     chosen = everyone.brighter_than(limit + 5 * math.log10(best[2] / 10)).spread_over_magnitudes(
@@ -152,7 +160,7 @@ def infer(
             )
         )
         targets.append(target)
-    spent = len(pilot.z) + len(approach.z)
+    spent = len(pilot_target.evaluations) + len(approach.z)
     found = [e for target in targets for e in target.evaluations]
     return _gather(everyone, likelihood, coordinates, runs, found, spent, streams[-1], draws)
 
