@@ -52,7 +52,7 @@ def test_slopes_and_curvatures_are_those_of_finite_differences(
 ) -> None:
     found = likelihood._prepare(*TRUTH)
     assert found is not None
-    pairs = likelihood._pairs(*found, TRUTH[2], TRUTH[4])
+    pairs = likelihood._pairs(found)
     rng = np.random.default_rng(0)
     mode = likelihood._marginalise(pairs).offset
     x = mode + 0.02 * likelihood.prior_sigma * rng.standard_normal(len(mode))
@@ -96,10 +96,10 @@ def test_what_a_stars_own_temperature_explains_is_no_residual(
     stars = likelihood.stars
     found = likelihood._prepare(*TRUTH)
     assert found is not None
-    offset = likelihood._marginalise(likelihood._pairs(*found, TRUTH[2], TRUTH[4])).offset
+    offset = likelihood._marginalise(likelihood._pairs(found)).offset
     star = int(np.argmax(likelihood(*TRUTH).member))  # type: ignore[union-attr]
-    pieces, star_of, piece_of, _ = found
-    nearest = int(piece_of[star_of == star][0])
+    pieces = found.pieces
+    nearest = int(found.piece[found.star == star][0])
     value = stars.value.copy()
     value[star] += 2 * pieces.own[nearest] * pieces.warm[nearest]
     likelihood_of = ClusterLikelihood(

@@ -82,8 +82,8 @@ def infer(
     noise : Noise, optional
         Floors, zero points, outliers and non-members.
     isochrones : Isochrones, optional
-        MIST by default. Metallicities are initial ones: diffusion makes the surfaces of old dwarfs
-        poorer by 0.05 dex and more.
+        MIST by default. [Fe/H] is relative to today's Sun, whose metals have sunk since birth
+        (`maury.sky.isochrones.observed`).
     library : str
         Spectra.
     stars : int

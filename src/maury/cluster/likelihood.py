@@ -36,7 +36,7 @@ from scipy.linalg import cho_solve
 from maury.cluster.candidates import Candidates
 from maury.cluster.field import FieldModel
 from maury.cluster.model_errors import BAND_RAMPS, TEMPERATURE_ERRORS
-from maury.cluster.pairs import Pairs
+from maury.cluster.pairs import Matches, Pairs
 from maury.cluster.sequence import Sequence, StellarModel
 from maury.sky.bands import band
 
@@ -188,29 +188,21 @@ class ClusterLikelihood:
     ) -> Evaluation | None:
         """The evaluation, or None where there are no models."""
         found = self._prepare(log_age, mh, distance, a_v, spread)
-        return None if found is None else self._marginalise(self._pairs(*found, distance, spread))
+        return None if found is None else self._marginalise(self._pairs(found))
 
     def depth(self, distance: float) -> float:
         """Standard deviation (mag) of the stars' distance moduli about the cluster's."""
         return 5 / math.log(10.0) * self.noise.depth / distance
 
-    def _pairs(
-        self,
-        pieces: Sequence,
-        star: NDArray[np.int64],
-        piece: NDArray[np.int64],
-        brightness: Array,
-        distance: float,
-        spread: float,
-    ) -> Pairs:
-        pairs = Pairs(self, pieces, star, piece, brightness, distance, spread)
+    def _pairs(self, matches: Matches) -> Pairs:
+        pairs = Pairs(self, matches)
         pairs.drop_poor(self._begin)
         return pairs
 
     def _prepare(
         self, log_age: float, mh: float, distance: float, a_v: float, spread: float
-    ) -> tuple[Sequence, NDArray[np.int64], NDArray[np.int64], Array] | None:
-        """Pieces, stars (P,) and pieces (P,) that may match, log density (N,) of the magnitudes."""
+    ) -> Matches | None:
+        """Pieces of the isochrones and the stars that may lie on them; None without models."""
         modulus = 5 * math.log10(distance / 10.0)
         reference = self.stars.reference
         value = self.stars.value[:, reference]
@@ -244,7 +236,7 @@ class ClusterLikelihood:
             temperature_shape=pieces.temperature_shape[:, : self.temperatures],
         )
         star, piece = self._nearest(pieces, distance, spread)
-        return pieces, star, piece, brightness
+        return Matches(pieces, star, piece, brightness, distance, spread)
 
     def _nearest(
         self, pieces: Sequence, distance: float, spread: float
@@ -339,7 +331,7 @@ class ClusterLikelihood:
             found = self._prepare(log_age, mh, distance, a_v, spread)
             if found is None:
                 break
-            pairs = self._pairs(*found, distance, spread)
+            pairs = self._pairs(found)
             offset = known if known is not None else self._marginalise(pairs).offset
             self.outlier = self._outliers(pairs, offset)
             self._begin = offset
@@ -360,7 +352,7 @@ class ClusterLikelihood:
         found = self._prepare(*theta)
         if found is None:
             return np.full(len(self.stars), np.nan)
-        return self._pairs(*found, theta[2], theta[4]).at(offset).member
+        return self._pairs(found).at(offset).member
 
     def _outliers(self, pairs: Pairs, x: Array) -> Array:
         """Variance (N, C) that outliers add, 0 for good measurements."""

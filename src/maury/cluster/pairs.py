@@ -7,6 +7,7 @@ in `likelihood` needs.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +20,7 @@ from maury.cluster.sequence import Sequence
 if TYPE_CHECKING:
     from maury.cluster.likelihood import ClusterLikelihood
 
-__all__ = ["Pairs", "State"]
+__all__ = ["Matches", "Pairs", "State"]
 
 Array = NDArray[np.float64]
 
@@ -33,12 +34,12 @@ _POOR = 25.0
 the best when the shared errors move."""
 
 
-class Pairs:
-    """P pairs of a star and a piece that it may lie on, for all shared errors.
+@dataclass(frozen=True)
+class Matches:
+    """Which of N stars may lie on which pieces of a cluster's isochrones.
 
     Parameters
     ----------
-    whole : ClusterLikelihood
     pieces : Sequence
         With the parallax as last channel.
     star, piece : array (P,) of int
@@ -49,16 +50,25 @@ class Pairs:
         pc; standard deviation (mag) of the stars' A_V.
     """
 
-    def __init__(
-        self,
-        whole: ClusterLikelihood,
-        pieces: Sequence,
-        star: NDArray[np.int64],
-        piece: NDArray[np.int64],
-        brightness: Array,
-        distance: float,
-        spread: float,
-    ) -> None:
+    pieces: Sequence
+    star: NDArray[np.int64]
+    piece: NDArray[np.int64]
+    brightness: Array
+    distance: float
+    spread: float
+
+
+class Pairs:
+    """P pairs of a star and a piece that it may lie on, for all shared errors.
+
+    Parameters
+    ----------
+    whole : ClusterLikelihood
+    matches : Matches
+    """
+
+    def __init__(self, whole: ClusterLikelihood, matches: Matches) -> None:
+        pieces, star, piece = matches.pieces, matches.star, matches.piece
         stars = whole.stars
         self.split = whole.split
         self.prior_mean, self.prior_sigma = whole.prior_mean, whole.prior_sigma
@@ -74,12 +84,12 @@ class Pairs:
         # Sherman-Morrison: C^-1 a = W a - sum_l u_l (u_l . a), for each star's own A_V, place along
         # the line of sight, mass ratio within the piece's, and temperature.
         nearer = np.ones(stars.value.shape[1])
-        nearer[-1] = -0.2 * math.log(10.0) * 1000.0 / distance
+        nearer[-1] = -0.2 * math.log(10.0) * 1000.0 / matches.distance
         self.latent: list[Array] = []
         log_tight = np.zeros(len(star))
         latents: list[tuple[float | Array, Array]] = [
-            (spread, pieces.dust[piece]),
-            (whole.depth(distance), nearer),
+            (matches.spread, pieces.dust[piece]),
+            (whole.depth(matches.distance), nearer),
             (1.0, pieces.blend[piece]),
         ]
         if whole.noise.models:
@@ -96,7 +106,7 @@ class Pairs:
         height = (0.5 * log_weight - _HALF_LOG_2PI * (whole.weight > 0)).sum(1)
         self.height = (
             pieces.log_weight[piece]
-            + (height + whole.log_odds - brightness)[star]
+            + (height + whole.log_odds - matches.brightness)[star]
             - 0.5 * log_tight
         )
         self._begins()
