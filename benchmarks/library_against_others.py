@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from maury.sky.bands import AB_CONSTANT, band
 from maury.sky.libraries import SpectralLibrary, load_library
 from maury.sky.libraries.ck04 import read_ck04
+from maury.sky.synthesis import PARSEC_CM
+from maury.sun import SUN_MAGNITUDE, SUN_RADIUS_CM, SUN_TEFF
 
 Floats = NDArray[np.float64]
 
-# IAU 2015 B3: nominal solar radius 6.957e10 cm and Teff 5772 K; B2: M_bol of the Sun 4.74.
-DILUTION = (6.957e10 / (10 * 3.0856775814913673e18)) ** 2
+DILUTION = (SUN_RADIUS_CM / (10 * PARSEC_CM)) ** 2
 RANGES = ((3200, 4000), (4000, 5000), (5000, 6500), (6500, 8500), (8500, 12001), (12001, 30001))
 MIST_BANDS = {
     "GALEX/GALEX.FUV": ("GALEX", "GALEX_FUV"),
@@ -71,7 +72,7 @@ def read_mist(path: Path, mh: float) -> tuple[Floats, Floats, dict[str, Floats]]
             rows = rows[rows[:, 3] == 0.0]
             position = [text.decode() for text in group["band_names"][:]].index(column)
             teff, logg = rows[:, 0], rows[:, 1]
-            bolometric = 4.74 - 10.0 * np.log10(teff / 5772.0)
+            bolometric = SUN_MAGNITUDE - 10.0 * np.log10(teff / SUN_TEFF)
             result[name] = bolometric - rows[:, 5 + position]
     return teff, logg, result
 

@@ -25,6 +25,7 @@ from scipy.ndimage import gaussian_filter
 
 from maury.sky.isochrones import overall_metallicity
 from maury.sky.libraries import load_library
+from maury.sun import SUN_LOG_TEFF, SUN_LOGG
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = ROOT / "src/maury/sky/populations/data/field_mist.npz"
@@ -208,12 +209,12 @@ def blue_horizontal_branch() -> tuple[np.ndarray, np.ndarray]:
     Isochrones of a single mass loss leave the blue horizontal branch empty. From 7,000 to 12,000 K
     it has 0.60 to 0.55 solar masses and log L from 1.68 to 1.40, falling evenly, about as the
     zero-age sequences of Dorman et al. (1993, ApJ 419, 596) do at [Fe/H] = -1.5. Gravity follows
-    from the nominal solar values (log g 4.438, 5772 K).
+    from the nominal solar values.
     """
     step = np.linspace(0.0, 1.0, 48)
     log_teff = 3.845 + 0.235 * step
     log_mass, log_light = np.log10(0.60 - 0.05 * step), 1.68 - 0.28 * step
-    logg = 4.438 + log_mass + 4 * (log_teff - np.log10(5772.0)) - log_light
+    logg = SUN_LOGG + log_mass + 4 * (log_teff - SUN_LOG_TEFF) - log_light
     node = np.rint((np.stack([log_teff, logg], -1) - START[:2]) / STEP[:2]).astype(int)
     return node, 10**log_light * light_in_g(log_teff)
 

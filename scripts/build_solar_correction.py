@@ -18,12 +18,12 @@ from scipy.integrate import cumulative_trapezoid
 from scipy.ndimage import gaussian_filter1d
 
 from maury.sky.libraries.phoenix_kurucz import read_models
+from maury.sun import SUN_LOGG, SUN_TEFF
 
 ROOT = Path(__file__).parents[1]
 SUN = ROOT / "tests/sky/data/sun.csv"
 TARGET = ROOT / "src/maury/sky/libraries/data/solar_correction.csv"
 
-TEFF, LOGG = 5772.0, 4.438  # IAU 2015 resolution B3
 SMOOTHING = 0.012  # dex in wavelength, standard deviation
 BLUE_END = 2100.0  # A: bluer light of the Sun comes from its chromosphere
 RED_END = 24000.0  # A: redder, the observed spectrum is a model itself
@@ -31,7 +31,7 @@ RED_END = 24000.0  # A: redder, the observed spectrum is a model itself
 
 def main() -> None:
     library = read_models()
-    flux, _ = library.fluxes(TEFF, LOGG, 0.0)
+    flux, _ = library.fluxes(SUN_TEFF, SUN_LOGG, 0.0)
     model = flux[0].astype(np.float64)
     correction = log_ratio(library.wave, model)
     correction -= np.log10(

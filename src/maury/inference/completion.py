@@ -5,15 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from maury.nets.distance import SUN_LOGG
+from maury.sun import log_luminosity, log_radius
 
 __all__ = ["COMPLETED", "complete", "completed"]
 
 COMPLETED = ("radius", "log_lum")
 """Parameters that follow from the others."""
-
-SUN_TEFF = 5772.0
-"""Nominal, K (IAU 2015 resolution B3)."""
 
 
 def completed(parameters: tuple[str, ...]) -> tuple[str, ...]:
@@ -30,7 +27,6 @@ def complete(values: Tensor, parameters: tuple[str, ...]) -> tuple[Tensor, tuple
     if "mass" not in parameters:
         return values, parameters
     teff, logg, mass = (values[..., parameters.index(n)] for n in ("teff", "logg", "mass"))
-    log_radius = 0.5 * (torch.log10(mass) + SUN_LOGG - logg)
-    log_lum = 2 * log_radius + 4 * torch.log10(teff / SUN_TEFF)
-    added = torch.stack([10**log_radius, log_lum], dim=-1)
+    size = log_radius(mass, logg)
+    added = torch.stack([10**size, log_luminosity(size, teff)], dim=-1)
     return torch.cat([values, added], dim=-1), completed(parameters)

@@ -27,6 +27,7 @@ from torch import Tensor
 from maury.measurements import Measurements
 from maury.sky.bands import band
 from maury.sky.magnitude_table import MagnitudeTable
+from maury.sun import SUN_MAGNITUDE, SUN_TEFF, log_radius
 
 __all__ = ["DistanceScale", "Seen"]
 
@@ -47,12 +48,6 @@ UNSEEN = 15.0, 5.0
 
 DWARF_LOGG = 3.7
 """Log g at which companions begin to count: a giant outshines its dwarf."""
-
-SUN_LOGG = 4.4380
-"""Of the nominal solar mass parameter and radius (IAU 2015 resolution B3)."""
-
-SUN_TEFF, SUN_MAGNITUDE = 5772.0, 4.74
-"""Nominal temperature, K, and absolute bolometric magnitude (IAU 2015 resolutions B2, B3)."""
 
 CREDIBLE = 4.0
 """Signal to noise from which a parallax has its full weight as an estimate of the modulus, which it
@@ -172,13 +167,13 @@ class DistanceScale:
         model = torch.where(inside[:, None], magnitude, rough).reshape(*theta.shape[:-1], -1)
         dwarf = torch.sigmoid((theta[..., 1] - DWARF_LOGG) / 0.1)
         companion = 2.5 * torch.log10(1 + dwarf * theta[..., self._ratio] ** 4)
-        log_radius = 0.5 * (torch.log10(theta[..., self._mass]) + SUN_LOGG - theta[..., 1])
+        size = log_radius(theta[..., self._mass], theta[..., 1])
         residual = (seen.magnitude - model) * (seen.weight > 0)
         mean = _mean(residual, seen.weight)
         miss = (residual - mean[..., None]) ** 2 * seen.weight
         mean = _mean(residual, seen.weight / (1 + miss / OUTLYING**2))
         blind = seen.weight.sum(-1) == 0
-        return torch.where(blind, UNSEEN[0], mean + companion + 5 * log_radius)
+        return torch.where(blind, UNSEEN[0], mean + companion + 5 * size)
 
     def to_real(self, theta: Tensor, seen: Seen) -> Tensor:
         """The residual (..., N) of the distance in theta (..., N, D)."""

@@ -23,10 +23,10 @@ from maury.sky.libraries import SpectralLibrary
 from maury.sky.libraries.grid import log_black_body
 from maury.sky.libraries.interpolation import stencil
 from maury.sky.synthesis import BandIntegrator
+from maury.sun import SUN_TEFF
 
-__all__ = ["AXES", "DUST_AXES", "FINE_AXES", "SUN_TEFF", "Spacing", "table_nodes"]
+__all__ = ["AXES", "DUST_AXES", "FINE_AXES", "Spacing", "table_nodes"]
 
-SUN_TEFF = 5772.0  # IAU 2015 resolution B3
 FINE_AXES = ("log_teff", "logg", "mh")
 DUST_AXES = ("dust_log_teff", "dust_logg", "dust_mh", "a_v", "inverse_r_v")
 AXES = FINE_AXES + DUST_AXES

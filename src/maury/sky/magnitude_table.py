@@ -28,7 +28,8 @@ from torch.nn.functional import embedding_bag
 from maury.errors import MauryError
 from maury.sky.bands import Band
 from maury.sky.libraries import SpectralLibrary
-from maury.sky.magnitude_nodes import AXES, DUST_AXES, FINE_AXES, SUN_TEFF, table_nodes
+from maury.sky.magnitude_nodes import AXES, DUST_AXES, FINE_AXES, table_nodes
+from maury.sun import SUN_TEFF
 
 __all__ = ["MagnitudeTable"]
 

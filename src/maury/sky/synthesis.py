@@ -14,16 +14,15 @@ from numpy.typing import ArrayLike, NDArray
 from maury.sky.bands import AB_CONSTANT, Band
 from maury.sky.dust import dust_law
 from maury.sky.libraries import SpectralLibrary
+from maury.sun import SUN_RADIUS_CM
 
 __all__ = ["BandIntegrator", "exact_magnitudes"]
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-# IAU 2015 resolution B3 (nominal solar radius) and B2 (the parsec, 648000 / pi au).
-SOLAR_RADIUS_CM = 6.957e10
-PARSEC_CM = 3.0856775814913673e18
-_DILUTION = (SOLAR_RADIUS_CM / (10 * PARSEC_CM)) ** 2
+PARSEC_CM = 3.0856775814913673e18  # 648000 / pi au (IAU 2015 resolution B2)
+_DILUTION = (SUN_RADIUS_CM / (10 * PARSEC_CM)) ** 2
 _CHUNK = 512
 
 

@@ -20,11 +20,9 @@ from torch import Tensor
 
 from maury.errors import MauryError
 from maury.sky.isochrones.phases import Phase
+from maury.sun import radius_from_light
 
-__all__ = ["IsochroneStars", "Isochrones", "radius_from_light"]
-
-SUN_LOG_TEFF = math.log10(5772.0)
-"""Nominal effective temperature of the Sun (IAU 2015 resolution B3), log10 K."""
+__all__ = ["IsochroneStars", "Isochrones"]
 
 CHUNK = 1 << 15
 """Stars at a time: their intermediate arrays stay in the processor's cache."""
@@ -33,14 +31,6 @@ EDGE = 2e-6
 """How far outside an axis (dex, or EEP / 1e3) still counts as rounding."""
 
 LN10 = math.log(10.0)
-
-
-def radius_from_light(log_lum: Tensor, log_teff: Tensor) -> Tensor:
-    """Radius in nominal solar radii from log10 L (nominal solar) and log10 Teff (K).
-
-    L = 4 pi R^2 sigma Teff^4, relative to the nominal Sun of IAU 2015 resolution B3.
-    """
-    return torch.exp(LN10 * (0.5 * log_lum - 2.0 * (log_teff - SUN_LOG_TEFF)))
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from maury.sky.libraries.grid import GridLibrary, log_black_body
+from maury.sun import SUN_TEFF
 
 __all__ = ["load_phoenix_kurucz", "read_models"]
 
 NAME = "phoenix-kurucz"
-SUN_TEFF = 5772.0  # K, IAU 2015 resolution B3
 
 SOLAR_REACH = 0.2
 """How far from the Sun's temperature its correction holds: standard deviation in ln Teff."""

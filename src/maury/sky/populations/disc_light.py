@@ -33,13 +33,14 @@ from torch import Tensor
 
 from maury.sky.bands import Band
 from maury.sky.populations.discs import Discs
+from maury.sun import SUN_RADIUS_CM
 
 __all__ = ["SUBLIMATION", "DiscLight", "luminosity_ratio", "sublimation_radius"]
 
 SUBLIMATION = 1500.0
 """Temperature at which dust sublimates, K (Dullemond et al. 2001)."""
 
-SUN_IN_AU = 6.957e10 / 1.495978707e13  # nominal solar radius (IAU 2015) over the au (IAU 2012)
+SUN_IN_AU = SUN_RADIUS_CM / 1.495978707e13  # the au of IAU 2012
 TEN_PARSEC = 10.0 * 648_000.0 / math.pi  # in au
 SOLAR_MASS_OVER_AU2 = 1.98841e33 / 1.495978707e13**2  # g / cm2
 OUTER_RADIUS = 100.0  # au

@@ -20,11 +20,12 @@ import torch
 from torch import Tensor
 
 from maury.sky.isochrones import Isochrones, overall_metallicity
-from maury.sky.isochrones.grid import IsochroneStars, radius_from_light
+from maury.sky.isochrones.grid import IsochroneStars
 from maury.sky.populations.binaries import companions
 from maury.sky.populations.densities import TruncatedNormals, uniform
 from maury.sky.populations.imf import BrokenPowerLaw, InitialMassFunction
 from maury.sky.populations.milky_way.components import Component
+from maury.sun import radius_from_light
 
 __all__ = ["Stars", "StellarContent"]
 

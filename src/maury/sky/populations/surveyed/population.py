@@ -30,6 +30,7 @@ from maury.sky.populations.milky_way.dust_map import DustDisc
 from maury.sky.populations.surveyed.cells import Cells, build_cells
 from maury.sky.populations.surveyed.places import Places
 from maury.sky.populations.systems import Systems
+from maury.sun import log_gravity, log_luminosity, log_radius
 
 __all__ = ["PARAMETERS", "SurveyedGalaxy", "survey_components"]
 
@@ -59,9 +60,6 @@ AMBIENT_DUST = 0.5
 
 SINGLE = 0.1
 """Mass ratios below stand for no companion."""
-
-SUN_LOGG = 4.4380
-"""Of the nominal solar mass parameter and radius (IAU 2015 resolution B3)."""
 
 
 def survey_components() -> tuple[Component, ...]:
@@ -163,11 +161,11 @@ class SurveyedGalaxy:
         columns = dict(zip(PARAMETERS, theta.float().unbind(-1), strict=True))
         q = columns["q"] = torch.where(columns["q"] < SINGLE, 0.0, columns["q"])
         mass, mh = columns["mass"].double(), columns["mh"].double()
-        radius = torch.sqrt(mass) * 10 ** (0.5 * (SUN_LOGG - columns["logg"].double()))
+        size = log_radius(mass, columns["logg"].double())
         return Systems(
             **columns,
-            radius=radius.float(),
-            log_lum=(2 * torch.log10(radius) + 4 * torch.log10(columns["teff"] / 5772.0)).float(),
+            radius=(10**size).float(),
+            log_lum=log_luminosity(size, columns["teff"]).float(),
             **self._companion(q.double() * mass, columns["log_age"].double(), mh),
             component=torch.full((len(theta),), -1, dtype=torch.int8),
             components=self.components,
@@ -212,8 +210,8 @@ class SurveyedGalaxy:
             log_age=log_age.float(),
             mh=mh.float(),
             teff=teff.float(),
-            logg=(SUN_LOGG + torch.log10(mass) - 2 * torch.log10(radius)).float(),
-            log_lum=(2 * torch.log10(radius) + 4 * torch.log10(teff / 5772.0)).float(),
+            logg=log_gravity(mass, radius).float(),
+            log_lum=log_luminosity(torch.log10(radius), teff).float(),
             radius=radius.float(),
             q=q.float(),
             **self._companion((q * mass.float()).double(), log_age, mh),
@@ -250,7 +248,7 @@ class SurveyedGalaxy:
         # Log mass is linear in phase within a cell, so the phase's width drops out.
         per_mass = 1 / (mass * torch.log(high / low))
         star_density = torch.log(cells.share[cell] * per_mass) - torch.log(widths[0] * widths[1])
-        radius = torch.sqrt(mass) * 10 ** (0.5 * (SUN_LOGG - logg))
+        radius = 10 ** log_radius(mass, logg)
         off = torch.log(torch.stack([teff / star.teff, radius / star.radius]))
         widths_off = _scatter(mass)
         slope = math.log(0.5 * math.log(10.0) / (2 * math.pi)) - torch.log(widths_off).sum(0)
