@@ -6,8 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from maury.nets.joint.paths import PathName
+
 __all__ = [
     "DeepSetConfig",
+    "JointConfig",
     "MafConfig",
     "NetworkConfig",
     "SequentialConfig",
@@ -69,6 +72,17 @@ class SequentialConfig(_Config):
     hidden: int = Field(96, gt=0)
     layers: int = Field(2, gt=0)
     bins: int = Field(12, gt=1)
+
+
+class JointConfig(_Config):
+    """Sizes of `maury.nets.joint.density.JointDensity`, and the path it learns along."""
+
+    width: int = Field(96, gt=0)
+    layers: int = Field(4, gt=0)
+    heads: int = Field(4, gt=0)
+    feedforward: int = Field(192, gt=0)
+    frequencies: tuple[Annotated[float, Field(gt=0)], ...] = (1.0, 3.0)
+    path: PathName = "flow matching"
 
 
 class NetworkConfig(_Config):

@@ -1,0 +1,1 @@
+"""The joint density of parameters and data: any conditional from one network."""

@@ -1,0 +1,213 @@
+"""One network for every conditional of a joint density (Gloeckler et al. 2024, arXiv:2404.09636).
+
+Given nodes become tokens of value, identity, error and state; latent nodes start from noise and
+are moved to data by the velocity that the network learns along a `Path`. Each latent node is
+learned in units of its own: a head reads the given nodes and says where the node lies and how
+widely (mean and spread of a normal density). What the velocity has to learn is of order one, however
+much or little is known; and few steps lead from noise to data.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from maury.nets.config import JointConfig
+from maury.nets.joint.nodes import Nodes, Side
+from maury.nets.joint.paths import PATHS
+from maury.nets.joint.transformer import (
+    Layer,
+    Memory,
+    Reader,
+    TimeFeatures,
+    ValueFeatures,
+)
+
+__all__ = ["Condition", "JointDensity"]
+
+SPREADS = (1e-3, 10.0)
+"""Least and largest width that a latent node's own unit may have; nodes span about one."""
+
+STATES = 3
+"""Given, latent, and the node that stands for nothing being given."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """All that the given nodes say to L latent nodes of N rows.
+
+    Parameters
+    ----------
+    memory : tuple of Memory
+        One for each layer.
+    mask : Tensor (N, L, S + L) bool
+        Whom latent nodes attend to.
+    token : Tensor (N, L, W)
+        Latent nodes' identities, errors and units.
+    location, spread : Tensor (N, L)
+        Each latent node's own unit.
+    present : Tensor (N, L) bool
+    """
+
+    memory: tuple[Memory, ...]
+    mask: Tensor
+    token: Tensor
+    location: Tensor
+    spread: Tensor
+    present: Tensor
+
+    def __len__(self) -> int:
+        return len(self.token)
+
+    def __getitem__(self, rows: slice | Tensor) -> Condition:
+        return Condition(
+            tuple(memory[rows] for memory in self.memory),
+            self.mask[rows],
+            self.token[rows],
+            self.location[rows],
+            self.spread[rows],
+            self.present[rows],
+        )
+
+
+class JointDensity(nn.Module):
+    """The joint density of a fixed list of nodes, by whitened values of order one.
+
+    Parameters
+    ----------
+    identities : int
+        Number of different nodes.
+    config : JointConfig
+    """
+
+    def __init__(self, identities: int, config: JointConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.path = PATHS[config.path]
+        self.identity = nn.Embedding(identities, width)
+        self.state = nn.Embedding(STATES, width)
+        self.features = ValueFeatures(config.frequencies)
+        self.value_given = nn.Linear(self.features.count + 1, width)
+        self.value_latent = nn.Linear(self.features.count, width, bias=False)
+        self.error_latent = nn.Linear(1, width, bias=False)
+        self.unit_latent = nn.Linear(2, width, bias=False)
+        self.time = TimeFeatures(width)
+        self.layers = nn.ModuleList(
+            Layer(width, config.heads, config.feedforward) for _ in range(config.layers)
+        )
+        self.reader = Reader(width, config.heads, config.feedforward)
+        self.unit = nn.Linear(width, 2)
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.last = nn.Linear(width, 2 * width)
+        self.velocity = nn.Linear(width, 1)
+        for zero in (self.unit, self.last, self.velocity):
+            nn.init.zeros_(zero.weight)
+            nn.init.zeros_(zero.bias)
+
+    def condition(self, nodes: Nodes) -> Condition:
+        """Read the given nodes, once for all draws and steps."""
+        tokens = self._given_tokens(nodes.given, nodes.value)
+        among = _with_nothing(nodes.given.present, nodes.among_given)
+        still = tokens.new_zeros(1, tokens.shape[-1])
+        memory: list[Memory] = []
+        for layer in self.layers:
+            tokens, kept = layer(tokens, among, time=still)
+            memory.append(kept)
+        latent = nodes.latent
+        token = self.identity(latent.identity) + self.state.weight[1]
+        token = token + self.error_latent(latent.error[..., None])
+        mask = _latent_mask(nodes)
+        location, spread = self._units(token, tokens, mask)
+        logs = torch.stack([location, torch.log(spread)], -1).detach()
+        token = token + self.unit_latent(logs)
+        return Condition(tuple(memory), mask, token, location, spread, latent.present)
+
+    def field(self, condition: Condition, y: Tensor, phi: Tensor) -> Tensor:
+        """The velocity u (N, K, L) along the angle, at points y (N, K, L) and angles phi (N or 1,).
+
+        Empty slots stay where they are.
+        """
+        tokens = condition.token[:, None] + self.value_latent(self.features(y))
+        time = self.time(phi)
+        for layer, memory in zip(self.layers, condition.memory, strict=True):
+            tokens, _ = layer(tokens, condition.mask, time=time, memory=memory)
+        scale, shift = self.last(time)[:, None, None].chunk(2, -1)
+        out = self.velocity(self.norm(tokens) * (1 + scale) + shift).squeeze(-1)
+        return out.masked_fill(~condition.present[:, None], 0.0)
+
+    def loss(self, nodes: Nodes, asked: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Weighted squared error of u, plus what the units of the latent nodes cost in nats.
+
+        Parameters
+        ----------
+        nodes : Nodes
+        asked : Tensor (N, L)
+            Values of the latent nodes.
+        generator : torch.Generator, optional
+            Draws the times and the noise.
+        """
+        condition = self.condition(nodes)
+        present = condition.present
+        miss = (asked - condition.location) / condition.spread
+        units = 0.5 * miss.square() + torch.log(condition.spread)
+        time = self.path.times(len(nodes), generator)
+        noise = torch.randn(asked.shape, generator=generator)
+        time, noise = time.to(asked.device), noise.to(asked.device)
+        phi = self.path.angle(time)
+        cos, sin = torch.cos(phi)[:, None], torch.sin(phi)[:, None]
+        data = miss.detach()
+        y, u = cos * data + sin * noise, cos * noise - sin * data
+        found = self.field(condition, y[:, None], phi)[:, 0]
+        weight = self.path.weight(time)[:, None]
+        total = (weight * (found - u).square() + units) * present
+        return total.sum() / present.sum().clamp(min=1)
+
+    def to_values(self, condition: Condition, y: Tensor) -> Tensor:
+        """Values (N, K, L) of latent nodes from data in their own units."""
+        return condition.location[:, None] + condition.spread[:, None] * y
+
+    def to_units(self, condition: Condition, value: Tensor) -> Tensor:
+        """The inverse of `to_values`."""
+        return (value - condition.location[:, None]) / condition.spread[:, None]
+
+    def _given_tokens(self, given: Side, value: Tensor) -> Tensor:
+        """Tokens (N, 1, 1 + S, W): nothing first, then the given nodes."""
+        numbers = torch.cat([self.features(value), given.error[..., None]], -1)
+        tokens = self.identity(given.identity) + self.state.weight[0] + self.value_given(numbers)
+        nothing = self.state.weight[2].expand(len(value), 1, -1)
+        return torch.cat([nothing, tokens], 1)[:, None]
+
+    def _units(self, token: Tensor, given: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Location and spread (N, L) of latent nodes, which here do not see one another."""
+        out = self.reader(token, given[:, 0], mask[..., : given.shape[2]])
+        location, log_spread = self.unit(self.norm(out)).unbind(-1)
+        low, high = (math.log(end) for end in SPREADS)
+        return location, torch.exp(log_spread.clamp(low, high))
+
+
+def _with_nothing(present: Tensor, edges: Tensor | None) -> Tensor:
+    """Mask (N, 1 + S, 1 + S): each to itself, to nothing, and along the edges."""
+    n, slots = present.shape
+    allowed = present[:, None, :].expand(n, slots, slots)
+    if edges is not None:
+        allowed = allowed & edges
+    mask = F.pad(allowed, (1, 0, 1, 0))
+    mask[:, :, 0] = True
+    return mask | torch.eye(slots + 1, dtype=torch.bool, device=present.device)
+
+
+def _latent_mask(nodes: Nodes) -> Tensor:
+    """Mask (N, L, 1 + S + L)."""
+    n, slots = nodes.latent.present.shape
+    to_given = nodes.given.present[:, None, :].expand(n, slots, -1)
+    if nodes.to_given is not None:
+        to_given = to_given & nodes.to_given
+    among = nodes.latent.present[:, None, :].expand(n, slots, slots)
+    if nodes.among_latent is not None:
+        among = among & nodes.among_latent
+    among = among | torch.eye(slots, dtype=torch.bool, device=among.device)
+    return torch.cat([to_given.new_ones(n, slots, 1), to_given, among], -1)

@@ -1,0 +1,174 @@
+"""Attention over given and latent nodes, with all that rests on the given ones computed once.
+
+Given nodes attend to one another, never to latent ones; latent nodes attend to both. Given nodes
+therefore do not change as the latent ones move from noise to data: their keys and values are kept
+(`Memory`) and serve every step and every draw. The time enters through the scale, shift and gate of
+each layer's normalised tokens (Peebles & Xie 2023, arXiv:2212.09748, adaLN-Zero).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = ["Layer", "Memory", "Reader", "TimeFeatures", "ValueFeatures"]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Keys and values (N, H, S, W / H) of the given nodes in one layer."""
+
+    key: Tensor
+    value: Tensor
+
+    def __getitem__(self, rows: slice | Tensor) -> Memory:
+        return Memory(self.key[rows], self.value[rows])
+
+
+class ValueFeatures(nn.Module):
+    """A number, and sines and cosines of it: networks of smooth units resolve little otherwise."""
+
+    frequencies: Tensor
+
+    def __init__(self, frequencies: Sequence[float]) -> None:
+        super().__init__()
+        self.register_buffer("frequencies", torch.tensor(frequencies), persistent=False)
+
+    @property
+    def count(self) -> int:
+        """How many numbers one becomes."""
+        return 1 + 2 * len(self.frequencies)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features (..., count) of x (...)."""
+        turns = x[..., None] * self.frequencies
+        return torch.cat([x[..., None], torch.sin(turns), torch.cos(turns)], -1)
+
+
+class TimeFeatures(nn.Module):
+    """What the layers know of the time: a vector (N, W) of the angle phi (N,)."""
+
+    rates: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        # log tan phi runs from -9 (data) to 7 (noise): waves from a third of that to 1 long.
+        self.register_buffer("rates", torch.logspace(-1, 0.8, 16), persistent=False)
+        self.net = nn.Sequential(
+            nn.Linear(33, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU()
+        )
+
+    def forward(self, phi: Tensor) -> Tensor:
+        ratio = torch.log(torch.tan(phi.clamp(1e-5, 0.5 * math.pi - 1e-5)))
+        turns = ratio[:, None] * self.rates
+        return self.net(torch.cat([0.2 * ratio[:, None], torch.sin(turns), torch.cos(turns)], -1))
+
+
+class Layer(nn.Module):
+    """Pre-norm attention and feed-forward, both modulated by the time.
+
+    Tokens have shape (N, K, T, W): T nodes of K draws of N rows; given nodes have K = 1.
+    """
+
+    def __init__(self, width: int, heads: int, feedforward: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.query_key_value = nn.Linear(width, 3 * width)
+        self.merge = nn.Linear(width, width)
+        contract = nn.Linear(feedforward, width)
+        self.feedforward = nn.Sequential(nn.Linear(width, feedforward), nn.GELU(), contract)
+        self.modulation = nn.Linear(width, 6 * width)
+        nn.init.zeros_(self.modulation.weight)
+        nn.init.zeros_(self.modulation.bias)
+        # Gates begin open for all: without the time's say this is a plain transformer.
+        with torch.no_grad():
+            self.modulation.bias.view(6, width)[2::3].fill_(1.0)
+        for last in (self.merge, contract):
+            nn.init.normal_(last.weight, std=0.02)
+
+    def forward(
+        self, tokens: Tensor, mask: Tensor, *, time: Tensor, memory: Memory | None = None
+    ) -> tuple[Tensor, Memory]:
+        """New tokens, and their own keys and values.
+
+        Parameters
+        ----------
+        tokens : Tensor (N, K, T, W)
+        mask : Tensor (N, T, S + T) or (N, T, T) bool
+            Whom each token attends to: nodes of the memory first, where there is one.
+        time : Tensor (N or 1, W)
+        memory : Memory, optional
+            Of S given nodes.
+        """
+        change = self.modulation(time)[:, None, None].chunk(6, dim=-1)
+        normed = self.norm(tokens) * (1 + change[0]) + change[1]
+        query, key, value = (
+            x.unflatten(-1, (self.heads, -1)).transpose(-2, -3)
+            for x in self.query_key_value(normed).chunk(3, dim=-1)
+        )  # (N, K, H, T, W / H)
+        mixed = _attend(query, key, value, mask, memory)
+        tokens = tokens + change[2] * self.merge(mixed.transpose(-2, -3).flatten(-2))
+        normed = self.norm(tokens) * (1 + change[3]) + change[4]
+        tokens = tokens + change[5] * self.feedforward(normed)
+        return tokens, Memory(key[:, 0], value[:, 0])
+
+
+class Reader(nn.Module):
+    """One reading of the given nodes by latent ones that do not yet have a value."""
+
+    def __init__(self, width: int, heads: int, feedforward: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm_latent, self.norm_given = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.merge = nn.Linear(width, width)
+        self.norm = nn.LayerNorm(width)
+        self.feedforward = nn.Sequential(
+            nn.Linear(width, feedforward), nn.GELU(), nn.Linear(feedforward, width)
+        )
+
+    def forward(self, latent: Tensor, given: Tensor, mask: Tensor) -> Tensor:
+        """Tokens (N, L, W) of latent nodes that have read the given ones (N, S, W)."""
+        query = self._split(self.query(self.norm_latent(latent)))
+        key, value = map(self._split, self.key_value(self.norm_given(given)).chunk(2, -1))
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None])
+        tokens = latent + self.merge(mixed.transpose(1, 2).flatten(2))
+        return tokens + self.feedforward(self.norm(tokens))
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+def _attend(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor, memory: Memory | None
+) -> Tensor:
+    """Attention (N, K, H, T, d) of draws to their own nodes and to the memory they share."""
+    n, draws, heads, count, size = query.shape
+    if draws == 1:
+        if memory is not None:
+            key = torch.cat([memory.key[:, None], key], -2)
+            value = torch.cat([memory.value[:, None], value], -2)
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None])
+    score = query @ key.transpose(-1, -2)
+    if memory is not None:
+        # All draws' queries against the shared keys in one product.
+        flat = query.transpose(1, 2).reshape(n, heads, draws * count, size)
+        shared = flat @ memory.key.transpose(-1, -2)
+        shared = shared.view(n, heads, draws, count, -1).transpose(1, 2)
+        score = torch.cat([shared, score], -1)
+    score = (score / math.sqrt(size)).masked_fill(~mask[:, None, None], -math.inf)
+    share = score.softmax(-1)
+    if memory is None:
+        return share @ value
+    kept = memory.key.shape[-2]
+    mixed = share[..., kept:] @ value
+    flat = share[..., :kept].transpose(1, 2).reshape(n, heads, draws * count, kept)
+    shared = (flat @ memory.value).view(n, heads, draws, count, size).transpose(1, 2)
+    return mixed + shared
