@@ -174,7 +174,7 @@ def test_density_of_distance_integrates_to_that_of_the_rest(post: Posterior) -> 
         along[:, 0, DISTANCE] = grid
         density = post.log_prob(star, along)[:, 0].double().exp()
         by_distance = torch.trapezoid(density, grid.double())
-        white = network._whiten(one[None, None], seen).repeat(len(whitened), 1, 1)
+        white = network.whitened(one[None, None], seen).repeat(len(whitened), 1, 1)
         white[..., DISTANCE] = whitened[:, None]
         flow = network.flow.log_prob(white, context)[:, 0].double()
         rest = [
@@ -220,7 +220,21 @@ def test_no_companion_and_twins_are_no_edge(post: Posterior, q: float) -> None:
     assert post.flags(sunlike(), draws) == 0
 
 
-def test_an_edge_of_distance_is_flagged(post: Posterior) -> None:
-    values = [5772.0, 4.44, 0.0, 0.1, 3.1, 1.0, 9.6, 0.2, 9.9e5]
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("distance", 9.9e4), ("log_age", 10.148), ("log_age", 5.72), ("mh", 0.445), ("mass", 0.1)],
+)
+def test_edges_of_the_prior_are_flagged(post: Posterior, name: str, value: float) -> None:
+    """Those of what was simulated: the parameters' own bounds lie far beyond."""
+    draws = torch.tensor([5772.0, 4.44, 0.0, 0.1, 3.1, 1.0, 9.6, 0.2, 100.0]).repeat(10, 1, 1)
+    draws[:2, 0, post.parameters.index(name)] = value
+    assert post.flags(sunlike(), Draws(draws, post.parameters)) == 0
+    draws[:3, 0, post.parameters.index(name)] = value
+    assert post.flags(sunlike(), Draws(draws, post.parameters)) == Flag.PRIOR_EDGE
+
+
+def test_the_old_are_no_edge(post: Posterior) -> None:
+    """Twelve billion years: a twentieth of a dex from the end, and many a star's age."""
+    values = [5772.0, 4.44, -1.0, 0.1, 3.1, 0.8, 10.08, 0.2, 100.0]
     draws = Draws(torch.tensor(values).expand(10, 1, 9), post.parameters)
-    assert post.flags(sunlike(), draws) == Flag.PRIOR_EDGE
+    assert post.flags(sunlike(), draws) == 0

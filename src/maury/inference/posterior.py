@@ -14,6 +14,7 @@ from maury.flags import Flag
 from maury.inference.blocks import contexts
 from maury.inference.completion import complete, completed
 from maury.inference.draws import Draws
+from maury.inference.edges import at_edge
 from maury.inference.gaia import gaia_counterparts, translate_gaia
 from maury.inference.knowledge import blunt_knowledge
 from maury.inference.noise import keyed_uniform
@@ -32,12 +33,6 @@ SHIPPED = Path(__file__).parents[1] / "models"
 STARS_AT_ONCE = 4096
 DRAWS_AT_ONCE = 512
 """Bounds on memory: this many draws of this many stars at a time."""
-
-EDGE_MARGIN = 0.02
-"""A draw is at an edge when it lies within this fraction of the parameter's range from it."""
-
-EDGE_SHARE = 0.2
-"""Share of draws at an edge that raises the flag."""
 
 
 class Posterior:
@@ -215,7 +210,7 @@ class Posterior:
         for raised, flag in (
             (bands < needed, Flag.TOO_FEW),
             (observations.rejected, Flag.REJECTED_VALUE),
-            (_at_edge(draws), Flag.PRIOR_EDGE),
+            (at_edge(draws, self.config.simulator.prior), Flag.PRIOR_EDGE),
         ):
             flags |= raised.long() * int(flag)
         return flags
@@ -247,25 +242,3 @@ def _within_bounds(theta: Tensor, parameters: tuple[str, ...]) -> Tensor:
     lower = torch.tensor([PARAMETERS[name].lower for name in parameters])
     upper = torch.tensor([PARAMETERS[name].upper for name in parameters])
     return ((theta > lower) & (theta < upper)).all(dim=-1)
-
-
-def _at_edge(draws: Draws) -> Tensor:
-    """Stars (N,) of which many draws pile up where the model knows no further.
-
-    No dust is not an edge but a fact, so extinction counts at its upper end only; and no companion
-    and twins are facts both, so mass ratios do not count.
-    """
-    raised = torch.zeros(draws.values.shape[1], dtype=torch.bool)
-    for name in draws.parameters:
-        if name == "q":
-            continue
-        edge = PARAMETERS[name]
-        values = draws[name].log() if edge.scale == "log" else draws[name]
-        ends = torch.tensor([edge.lower, edge.upper])
-        low, high = ends.log() if edge.scale == "log" else ends
-        margin = EDGE_MARGIN * (high - low)
-        near = values > high - margin
-        if name != "a_v":
-            near |= values < low + margin
-        raised |= near.float().mean(0) > EDGE_SHARE
-    return raised
