@@ -97,12 +97,12 @@ def test_loss_is_the_density_of_the_truth_but_for_a_constant() -> None:
         jacobian = sum(PARAMETERS[n].log_abs_det(theta[:, i]) for i, n in enumerate(FIVE))
         whitened = log_p - jacobian + network.scale.log().sum()
         torch.testing.assert_close(-whitened.mean(), network.loss(theta, obs))
-    torch.testing.assert_close((z - network.centre) / network.scale, network._whiten(theta, None))
+    torch.testing.assert_close((z - network.centre) / network.scale, network.whitened(theta, None))
 
 
 def test_scales_whiten_what_they_were_fitted_to() -> None:
     network = estimator(FIVE, ENCODERS[0], FLOWS[0])
-    white = network._whiten(truth(500, FIVE), None)
+    white = network.whitened(truth(500, FIVE), None)
     torch.testing.assert_close(white.median(0).values, torch.zeros(5), atol=1e-4, rtol=0)
     low, high = torch.quantile(white, torch.tensor([0.16, 0.84]), dim=0)
     torch.testing.assert_close((high - low) / 2, torch.ones(5), atol=1e-4, rtol=0)

@@ -17,7 +17,7 @@ from torch import Tensor
 from maury.measurements import Measurements
 from maury.nets.estimator import Estimator
 
-__all__ = ["contexts", "in_order"]
+__all__ = ["blocks", "contexts", "in_order"]
 
 BLOCK = 256
 """Stars that the encoder sees at once."""
@@ -36,7 +36,7 @@ def contexts(network: Estimator, known: Measurements) -> Tensor:
         N stars in the network's own vocabulary, on its device.
     """
     result = torch.empty(len(known), network.context_size, device=known.device)
-    for rows, block in _blocks(in_order(known)):
+    for rows, _, block in blocks(in_order(known)):
         result[rows] = network.context(block)[: len(rows)]
     return result
 
@@ -54,11 +54,11 @@ def in_order(known: Measurements) -> Measurements:
     )
 
 
-def _blocks(known: Measurements) -> Iterator[tuple[Tensor, Measurements]]:
-    """Rows, and a block that begins with them and is filled up with the first of them."""
+def blocks(known: Measurements) -> Iterator[tuple[Tensor, Tensor, Measurements]]:
+    """Rows; these rows filled up by repeating the first; and the stars of the latter."""
     slots = SLOTS * torch.div(known.count.clamp(min=1) + SLOTS - 1, SLOTS, rounding_mode="floor")
     for width in torch.unique(slots).tolist():
         alike = (slots == width).nonzero().squeeze(-1)
         for rows in alike.split(BLOCK):
             filled = torch.cat([rows, rows[:1].expand(BLOCK - len(rows))])
-            yield rows, known[filled].with_slots(width)
+            yield rows, filled, known[filled].with_slots(width)

@@ -1,17 +1,80 @@
-"""Outside knowledge as sharp as a model has learned to use, and no sharper."""
+"""Outside knowledge of parameters: added to what was measured, as sharp as a model can use it."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
+from maury.errors import MauryError
 from maury.instruments.knowledge import RELATIVE, KnowledgeConfig
 from maury.measurements import Measurements
+from maury.parameters import PARAMETERS
 
-__all__ = ["blunt_knowledge"]
+__all__ = ["Given", "blunt_knowledge", "given_exactly", "with_knowledge"]
 
 _PREFIX = "prior_"
+
+Given = Mapping[str, "float | tuple[float, float]"]
+"""Parameters' values, for all stars: with an error, or exact."""
+
+
+def with_knowledge(measurements: Measurements, given: Given) -> Measurements:
+    """Add the parameters that are given with an error, for every star; such columns are replaced.
+
+    Raises
+    ------
+    MauryError
+        If a value is no number, or its error not above zero.
+    """
+    blunt = {name: value for name, value in given.items() if isinstance(value, tuple)}
+    if not blunt:
+        return measurements
+    for name, (value, error) in blunt.items():
+        if not (math.isfinite(value) and 0 < error < math.inf):
+            raise MauryError(
+                f"{name} is given as {value} +- {error}: give numbers, and an error above zero"
+            )
+    names = [_PREFIX + name for name in blunt]
+    channels = tuple(dict.fromkeys((*measurements.channels, *names)))
+    numbers = torch.tensor([channels.index(name) for name in names], device=measurements.device)
+    known, _ = measurements.select(channels)
+    known = known.without(torch.isin(known.channel, numbers) & known.present)
+    n, more = len(known), torch.tensor(list(blunt.values()), device=known.device)
+    return Measurements(
+        channels=channels,
+        channel=torch.cat([known.channel, numbers.expand(n, -1)], 1),
+        value=torch.cat([known.value, more[:, 0].expand(n, -1)], 1),
+        sigma=torch.cat([known.sigma, more[:, 1].expand(n, -1)], 1),
+        kind=torch.cat([known.kind, known.kind.new_ones(n, len(names))], 1),
+        rejected=known.rejected,
+    )
+
+
+def given_exactly(given: Given, parameters: Sequence[str], stars: int) -> Tensor:
+    """Values (N, D) of the parameters that are given without an error; NaN for all others.
+
+    Raises
+    ------
+    MauryError
+        If a name is not among the parameters, or a value outside what it can be.
+    """
+    exact = torch.full((stars, len(parameters)), torch.nan)
+    for name, value in given.items():
+        if name not in parameters:
+            raise MauryError(f"{name!r} is given, but the model has only {', '.join(parameters)}")
+        if isinstance(value, tuple):
+            continue
+        bounds = PARAMETERS[name]
+        if not bounds.lower < value < bounds.upper:
+            raise MauryError(
+                f"{name} is given as {value}: it lies between {bounds.lower} and {bounds.upper}"
+            )
+        exact[:, parameters.index(name)] = value
+    return exact
 
 
 def blunt_knowledge(measurements: Measurements, config: KnowledgeConfig) -> Measurements:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -11,28 +12,33 @@ from torch import Tensor
 from maury.device import pick_device
 from maury.errors import MauryError
 from maury.flags import Flag
-from maury.inference.blocks import contexts
+from maury.inference.by_flow import FlowAnswers
+from maury.inference.by_joint import JointAnswers
 from maury.inference.completion import complete, completed
 from maury.inference.draws import Draws
 from maury.inference.edges import at_edge
+from maury.inference.fit import poor_fit
 from maury.inference.gaia import gaia_counterparts, translate_gaia
-from maury.inference.knowledge import blunt_knowledge
-from maury.inference.noise import keyed_uniform
+from maury.inference.knowledge import Given, blunt_knowledge, given_exactly, with_knowledge
+from maury.inference.predictions import Predictions
 from maury.measurements import Measurements
-from maury.nets.estimator import Estimator
+from maury.nets.joint.estimator import JointEstimator
 from maury.parameters import PARAMETERS
 from maury.simulator import Simulator
 from maury.sky.skies import POPULATIONS
 from maury.training.config import ModelConfig
 from maury.training.folder import load_model
+from maury.training.network import Network
 
 __all__ = ["Posterior", "model_names"]
 
 SHIPPED = Path(__file__).parents[1] / "models"
 
 STARS_AT_ONCE = 4096
-DRAWS_AT_ONCE = 512
-"""Bounds on memory: this many draws of this many stars at a time."""
+"""Bound on memory."""
+
+USUAL_ERROR = 0.02
+"""Error, in mag or mas, of measurements that are predicted."""
 
 
 class Posterior:
@@ -46,11 +52,14 @@ class Posterior:
     """
 
     def __init__(
-        self, config: ModelConfig, network: Estimator, device: torch.device | str = "cpu"
+        self, config: ModelConfig, network: Network, device: torch.device | str = "cpu"
     ) -> None:
         self.config = config
         self.device = torch.device(device)
         self.network = network.to(self.device).eval()
+        self._answers = (
+            JointAnswers(network) if isinstance(network, JointEstimator) else FlowAnswers(network)
+        )
 
     @classmethod
     def load(cls, name: str | Path, device: str = "auto") -> Posterior:
@@ -91,7 +100,9 @@ class Posterior:
         return stars.theta, stars.measurements
 
     @torch.no_grad()
-    def sample(self, observations: Measurements, draws: int, *, seed: int = 0) -> Draws:
+    def sample(
+        self, observations: Measurements, draws: int, *, seed: int = 0, given: Given | None = None
+    ) -> Draws:
         """Draw from the posterior of each star.
 
         The draws depend on the seed and on the star's own measurements, on nothing else.
@@ -104,6 +115,9 @@ class Posterior:
             Number K for each star.
         seed : int
             From 0 to 2^63 - 1.
+        given : mapping, optional
+            What else is known of parameters, for all stars: ``{"logg": (4.4, 0.02)}`` is a value
+            and its error; a joint model also takes ``{"logg": 4.4}``, exact.
 
         Returns
         -------
@@ -114,19 +128,72 @@ class Posterior:
         Raises
         ------
         MauryError
-            If ``draws`` or ``seed`` is out of range.
+            If ``draws`` or ``seed`` is out of range, or what is given makes no sense.
         """
-        if draws < 1:
-            raise MauryError(f"draws is {draws}: ask for one or more")
-        if not 0 <= seed < 2**63:
-            raise MauryError(f"seed is {seed}: give a number from 0 to 2^63 - 1")
-        known = self.known(observations)
-        values = torch.full((draws, len(known), len(self.parameters)), torch.nan)
+        _check(draws, seed)
         # Limits do not count: the network reads measured values only.
+        known = self.known(observations)
         answerable = known.measured.any(dim=1).nonzero().squeeze(-1)
+        exact = given_exactly(given or {}, self.parameters, len(known))
+        known = self.known(with_knowledge(observations, given or {}))
+        values = torch.full((draws, len(known), len(self.parameters)), torch.nan)
         for rows in answerable.split(STARS_AT_ONCE) if len(answerable) else ():
-            values[:, rows] = self._sample_chunk(known[rows].to(self.device), draws, seed).cpu()
+            values[:, rows] = self._answers.sample(
+                known[rows].to(self.device), draws, seed=seed, exact=exact[rows].to(self.device)
+            ).cpu()
         return Draws(*complete(values, self.parameters))
+
+    @torch.no_grad()
+    def predict(
+        self,
+        observations: Measurements,
+        channels: Sequence[str],
+        draws: int = 64,
+        *,
+        sigma: float = USUAL_ERROR,
+        seed: int = 0,
+        given: Given | None = None,
+    ) -> Predictions:
+        """Draw what surveys would measure on channels that nobody, or not yet, observed.
+
+        Parameters
+        ----------
+        observations : Measurements
+            N stars; what they hold on these channels is not read.
+        channels : sequence of str
+            Bands and ``parallax``, C of them.
+        draws : int
+            Number K for each star.
+        sigma : float
+            Error of the measurements, mag or mas; predictions scatter by it, too.
+        seed : int
+        given : mapping, optional
+            As in `sample`. With all parameters exact, draws follow the likelihood.
+
+        Raises
+        ------
+        MauryError
+            If the model is no joint model, does not know a channel, or an argument is out of range.
+        """
+        _check(draws, seed)
+        if not isinstance(self._answers, JointAnswers):
+            raise MauryError(f"{self.name!r} does not predict measurements: ask a joint model")
+        if not sigma > 0:
+            raise MauryError(f"sigma is {sigma}: give an error above zero")
+        numbers = torch.tensor([self._predictable(name) for name in channels]).to(self.device)
+        known = self.known(with_knowledge(observations, given or {}))
+        exact = given_exactly(given or {}, self.parameters, len(known))
+        values = torch.empty(draws, len(known), len(channels))
+        for rows in torch.arange(len(known)).split(STARS_AT_ONCE):
+            values[:, rows] = self._answers.predict(
+                known[rows].to(self.device),
+                numbers,
+                torch.full(numbers.shape, sigma, device=self.device),
+                draws,
+                seed=seed,
+                exact=exact[rows].to(self.device),
+            ).cpu()
+        return Predictions(values, tuple(channels))
 
     @torch.no_grad()
     def log_prob(self, observations: Measurements, theta: Tensor) -> Tensor:
@@ -162,13 +229,9 @@ class Posterior:
         known = self.known(observations)
         result = torch.empty(many.shape[:2])
         for rows in torch.arange(len(known)).split(STARS_AT_ONCE):
-            here = known[rows].to(self.device)
-            context, seen = contexts(self.network, here), self.network.seen(here)
-            for first, count in _steps(len(many), DRAWS_AT_ONCE):
-                part = many[first : first + count, rows].to(self.device)
-                result[first : first + count, rows] = self.network.log_prob(
-                    part, context, seen
-                ).cpu()
+            result[:, rows] = self._answers.log_prob(
+                known[rows].to(self.device), many[:, rows].to(self.device)
+            ).cpu()
         result = result.masked_fill(~_within_bounds(many, self.parameters), -torch.inf)
         return result if theta.ndim == 3 else result[0]
 
@@ -178,11 +241,11 @@ class Posterior:
 
         NaN for a star without any usable measurement.
         """
-        head = self.network.populations
-        if head is None:
-            return {}
         known = self.known(observations).to(self.device)
-        chances = head(contexts(self.network, known)).softmax(-1).cpu()
+        logits = self._answers.populations(known)
+        if logits is None:
+            return {}
+        chances = logits.softmax(-1).cpu()
         chances[~known.measured.any(1).cpu()] = torch.nan
         return dict(zip(POPULATIONS, chances.unbind(-1), strict=True))
 
@@ -211,22 +274,30 @@ class Posterior:
             (bands < needed, Flag.TOO_FEW),
             (observations.rejected, Flag.REJECTED_VALUE),
             (at_edge(draws, self.config.simulator.prior), Flag.PRIOR_EDGE),
+            (self._poor_fit(known, draws), Flag.POOR_FIT),
         ):
             flags |= raised.long() * int(flag)
         return flags
 
-    def _sample_chunk(self, known: Measurements, draws: int, seed: int) -> Tensor:
-        context, keys = contexts(self.network, known), known.hash()
-        seen = self.network.seen(known)
-        parts = [
-            self.network.draw(
-                keyed_uniform(keys, count, self.network.noise_size, seed=seed, first=first),
-                context,
-                seen,
+    @cached_property
+    def _simulator(self) -> Simulator:
+        return Simulator(self.config.simulator)
+
+    def _poor_fit(self, known: Measurements, draws: Draws) -> Tensor:
+        theta = draws.values[..., : len(self.parameters)].cpu()
+        return poor_fit(self._simulator, known.to("cpu"), theta, self._disc)
+
+    def _disc(self, observations: Measurements) -> Tensor:
+        """Probability (N,) of a disc; 0 where the model does not tell."""
+        return self.populations(observations).get(POPULATIONS[2], torch.zeros(len(observations)))
+
+    def _predictable(self, name: str) -> int:
+        if name not in self.channels or name.startswith("prior_"):
+            raise MauryError(
+                f"{self.name!r} cannot predict {name!r}: it knows "
+                f"{', '.join(c for c in self.channels if not c.startswith('prior_'))}"
             )
-            for first, count in _steps(draws, DRAWS_AT_ONCE)
-        ]
-        return torch.cat(parts)
+        return self.channels.index(name)
 
 
 def model_names() -> tuple[str, ...]:
@@ -234,8 +305,11 @@ def model_names() -> tuple[str, ...]:
     return tuple(sorted(path.parent.name for path in SHIPPED.glob("*/model.safetensors")))
 
 
-def _steps(total: int, step: int) -> Iterator[tuple[int, int]]:
-    return ((first, min(step, total - first)) for first in range(0, total, step))
+def _check(draws: int, seed: int) -> None:
+    if draws < 1:
+        raise MauryError(f"draws is {draws}: ask for one or more")
+    if not 0 <= seed < 2**63:
+        raise MauryError(f"seed is {seed}: give a number from 0 to 2^63 - 1")
 
 
 def _within_bounds(theta: Tensor, parameters: tuple[str, ...]) -> Tensor:

@@ -77,6 +77,7 @@ class SequentialConfig(_Config):
 class JointConfig(_Config):
     """Sizes of `maury.nets.joint.density.JointDensity`, and the path it learns along."""
 
+    kind: Literal["joint"] = "joint"
     width: int = Field(96, gt=0)
     layers: int = Field(4, gt=0)
     heads: int = Field(4, gt=0)

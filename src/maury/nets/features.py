@@ -92,7 +92,7 @@ class Features(nn.Module):
         MauryError
             If a channel was measured for fewer than two of the stars.
         """
-        known, value, sigma, is_band = self._physical(measurements)
+        known, value, sigma, is_band = self._physical(self._known(measurements))
         band = known.measured & is_band
         colour = value - _median(value, band)
         for index in self.is_band.nonzero().squeeze(-1).tolist():
@@ -103,12 +103,22 @@ class Features(nn.Module):
             chosen = self._chosen(value, known, index)
             self.centre[index], self.scale[index] = chosen.median(), chosen.std()
 
-    def forward(self, measurements: Measurements) -> Standardised:
-        """Numbers of N stars; limits and channels that the model does not know are left out."""
+    def forward(self, measurements: Measurements, given: Tensor | None = None) -> Standardised:
+        """Numbers of N stars; limits and channels that the model does not know are left out.
+
+        Parameters
+        ----------
+        measurements : Measurements
+        given : Tensor (N, S) bool, optional
+            Slots that may tell the star's brightness; all, by default. The measurements must then
+            be in the model's own vocabulary already; slots stay where they are.
+        """
+        if given is None:
+            measurements = self._known(measurements)
         known, value, sigma, is_band = self._physical(measurements)
         present = known.measured
-        brightness = self._brightness(known, value)
-        value, sigma = self._scaled(known, value, sigma, brightness)
+        brightness = self._brightness(known, value, given)
+        value, sigma = self._scaled(known, value, sigma, brightness, given)
         value = (value - self.centre[known.channel]) / self.scale[known.channel]
         value = torch.where(is_band, value - brightness, value)
         soft = torch.sqrt(sigma**2 + ERROR_SOFTENING**2) / TYPICAL_ERROR
@@ -122,7 +132,30 @@ class Features(nn.Module):
         if not self.placed:
             return features
         bright = (brightness - USUAL_BRIGHTNESS) / BRIGHTNESS_RANGE
-        return _with_slot(features, len(self.channels), bright, (present & is_band).any(1))
+        telling = present & is_band if given is None else present & is_band & given
+        return _with_slot(features, len(self.channels), bright, telling.any(1))
+
+    def measured(self, channel: Tensor, value: Tensor, brightness: Tensor) -> Tensor:
+        """Magnitudes and parallaxes in their units from features: the inverse of `forward`.
+
+        Parameters
+        ----------
+        channel : Tensor (N, L) int64
+            Bands and the parallax only.
+        value : Tensor (..., N, L)
+        brightness : Tensor (N, 1)
+            As `brightness` says.
+        """
+        raw = value * self.scale[channel] + self.centre[channel]
+        if PARALLAX not in self.channels:
+            return raw + brightness
+        parallax = torch.sinh(raw) / _luminosity_unit(brightness)
+        return torch.where(channel == self.channels.index(PARALLAX), parallax, raw + brightness)
+
+    def brightness(self, measurements: Measurements, given: Tensor) -> Tensor:
+        """The brightness (N, 1), in magnitudes, that `forward` refers to."""
+        known, value, _, _ = self._physical(measurements)
+        return self._brightness(known, value, given)
 
     @property
     def placed(self) -> bool:
@@ -143,26 +176,47 @@ class Features(nn.Module):
             )
         return chosen
 
-    def _brightness(self, known: Measurements, value: Tensor) -> Tensor:
-        """Median magnitude (N, 1), each band's usual colour taken off; 0 without a band."""
+    def _brightness(
+        self, known: Measurements, value: Tensor, given: Tensor | None = None
+    ) -> Tensor:
+        """Median magnitude (N, 1), each band's usual colour taken off; 0 without a band.
+
+        Where only some slots are given, the rest is asked for, and needs some brightness.
+        """
         band = known.measured & self.is_band[known.channel]
-        return _median(value - self.centre[known.channel], band)
+        colourless = value - self.centre[known.channel]
+        if given is None:
+            return _median(colourless, band)
+        band = band & given
+        usual = torch.full_like(colourless[:, :1], USUAL_BRIGHTNESS)
+        return torch.where(band.any(1, keepdim=True), _median(colourless, band), usual)
 
     def _scaled(
-        self, known: Measurements, value: Tensor, sigma: Tensor, brightness: Tensor
+        self,
+        known: Measurements,
+        value: Tensor,
+        sigma: Tensor,
+        brightness: Tensor,
+        given: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Make of parallaxes what does not change with distance, asinh of it, and its error."""
+        """Make of parallaxes what does not change with distance, asinh of it, and its error.
+
+        The error of a parallax that is asked for must not betray its value.
+        """
         if not self.placed:
             return value, sigma
         here = known.channel == self.channels.index(PARALLAX)
-        unit = 0.1 * 10 ** (0.2 * (brightness - 10.0).clamp(-15, 20)) / LUMINOSITY_SOFTENING
+        unit = _luminosity_unit(brightness)
         scaled = value * unit
-        error = sigma * unit / torch.sqrt(1 + scaled**2)
+        told = scaled if given is None else scaled.masked_fill(~given, 0.0)
+        error = sigma * unit / torch.sqrt(1 + told**2)
         return torch.where(here, torch.asinh(scaled), value), torch.where(here, error, sigma)
 
-    def _physical(self, measurements: Measurements) -> tuple[Measurements, Tensor, Tensor, Tensor]:
-        """Restrict to known channels; what spans decades enters as logarithm, dust as asinh."""
-        known = measurements.select(self.channels)[0].compact()
+    def _known(self, measurements: Measurements) -> Measurements:
+        return measurements.select(self.channels)[0].compact()
+
+    def _physical(self, known: Measurements) -> tuple[Measurements, Tensor, Tensor, Tensor]:
+        """What spans decades enters as logarithm, dust as asinh."""
         value, sigma = known.value, known.sigma
         for index, name in enumerate(self.channels):
             here = known.channel == index
@@ -176,6 +230,11 @@ class Features(nn.Module):
                 sigma = torch.where(here, sigma / slope, sigma)
                 value = torch.where(here, torch.asinh(unit), value)
         return known, value, sigma, self.is_band[known.channel]
+
+
+def _luminosity_unit(brightness: Tensor) -> Tensor:
+    """Scaled parallax, in units of `LUMINOSITY_SOFTENING`, of a parallax of 1 mas."""
+    return 0.1 * 10 ** (0.2 * (brightness - 10.0).clamp(-15, 20)) / LUMINOSITY_SOFTENING
 
 
 def _with_slot(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from maury.errors import MauryError
-from maury.nets.config import NetworkConfig
+from maury.nets.config import JointConfig, NetworkConfig
 from maury.simulator import SimulatorConfig
 
 __all__ = ["ModelConfig", "TrainingConfig", "fingerprint", "read_config", "write_config"]
@@ -39,6 +39,14 @@ class TrainingConfig(BaseModel):
     checkpoint_every_minutes: float = Field(5.0, gt=0)
 
 
+_FLOW, _JOINT = "flow network", "joint network"
+
+
+def _kind_of_network(network: Any) -> str:
+    kind = network.get("kind") if isinstance(network, dict) else getattr(network, "kind", None)
+    return _JOINT if kind == "joint" else _FLOW
+
+
 class ModelConfig(BaseModel):
     """A model: its name, the sky it learned from, its network, and how it was trained."""
 
@@ -48,7 +56,10 @@ class ModelConfig(BaseModel):
     name: str
     description: str = ""
     simulator: SimulatorConfig = SimulatorConfig()
-    network: NetworkConfig
+    network: Annotated[
+        Annotated[NetworkConfig, Tag(_FLOW)] | Annotated[JointConfig, Tag(_JOINT)],
+        Discriminator(_kind_of_network),
+    ]
     training: TrainingConfig
 
 
@@ -60,7 +71,9 @@ def fingerprint(config: ModelConfig) -> str:
     were trained with: their checkpoints stay theirs.
     """
     joined = {"isochrones"} if config.simulator.isochrones == "mist" else set[str]()
-    by_light = {"distance"} if config.network.distance == "by light" else set[str]()
+    network = config.network
+    flow_by_light = isinstance(network, NetworkConfig) and network.distance == "by light"
+    by_light = {"distance"} if flow_by_light else set[str]()
     left_out = {"simulator": joined, "network": by_light, "training": {"steps"}}
     return hashlib.sha256(config.model_dump_json(exclude=left_out).encode()).hexdigest()
 
@@ -84,7 +97,7 @@ def read_config(path: Path | str) -> ModelConfig:
         return ModelConfig.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = ".".join(str(part) for part in first["loc"] if part not in (_FLOW, _JOINT))
         raise MauryError(f"{path}: entry '{where}': {first['msg']}") from None
 
 

@@ -12,11 +12,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from maury.errors import MauryError
-from maury.nets.estimator import Estimator
+from maury.nets.config import JointConfig, NetworkConfig
 from maury.simulator import Simulator
 from maury.training.checkpoint import Progress
 from maury.training.config import ModelConfig, read_config, write_config
-from maury.training.network import build_network
+from maury.training.network import Network, build_network
 
 __all__ = ["FORMAT_VERSION", "load_model", "save_model", "write_weights"]
 
@@ -26,7 +26,7 @@ CONFIG = "config.toml"
 CARD = "card.md"
 
 
-def save_model(folder: Path, config: ModelConfig, network: Estimator, progress: Progress) -> None:
+def save_model(folder: Path, config: ModelConfig, network: Network, progress: Progress) -> None:
     """Write ``config.toml``, ``model.safetensors`` (whole or not at all) and ``card.md``."""
     folder.mkdir(parents=True, exist_ok=True)
     write_config(config, folder / CONFIG)
@@ -35,7 +35,7 @@ def save_model(folder: Path, config: ModelConfig, network: Estimator, progress: 
     (folder / CARD).write_text(_card(config, network, progress), encoding="utf-8")
 
 
-def write_weights(folder: Path, network: Estimator, *, half: bool = False) -> None:
+def write_weights(folder: Path, network: Network, *, half: bool = False) -> None:
     """Write ``model.safetensors``; ``half`` rounds the trained weights, never the constants."""
     state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
     if half:
@@ -52,7 +52,7 @@ def write_weights(folder: Path, network: Estimator, *, half: bool = False) -> No
     os.replace(partial, folder / WEIGHTS)
 
 
-def load_model(folder: Path) -> tuple[ModelConfig, Estimator]:
+def load_model(folder: Path) -> tuple[ModelConfig, Network]:
     """Read a model folder.
 
     Raises
@@ -100,7 +100,7 @@ def _digest(state: dict[str, torch.Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _card(config: ModelConfig, network: Estimator, progress: Progress) -> str:
+def _card(config: ModelConfig, network: Network, progress: Progress) -> str:
     weights = sum(p.numel() for p in network.parameters())
     names = ", ".join(p.name for p in network.parameters_of_star)
     bands = ", ".join(config.simulator.bands)
@@ -112,8 +112,13 @@ def _card(config: ModelConfig, network: Estimator, progress: Progress) -> str:
         f"- Parameters: {names}\n- Bands: {bands}\n"
         f"- Prior `{config.simulator.prior}`{isochrones}, library `{libraries}`, "
         f"dust law {config.simulator.dust_law}\n"
-        f"- Encoder {config.network.encoder.kind}, flow {config.network.flow.kind}, "
-        f"{weights:,} weights\n"
+        f"- {_network(config.network)}, {weights:,} weights\n"
         f"- Trained on {stars:,} simulated stars; held-out loss {progress.best_loss:.4f} nats\n"
         f"- Seed {config.training.seed}, {progress.seconds / 60:.0f} minutes\n"
     )
+
+
+def _network(config: NetworkConfig | JointConfig) -> str:
+    if isinstance(config, JointConfig):
+        return f"Joint network of {config.layers} layers of {config.width}, path {config.path}"
+    return f"Encoder {config.encoder.kind}, flow {config.flow.kind}"

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from maury.nets.config import JointConfig
 from maury.nets.distance import DistanceScale
 from maury.nets.estimator import Estimator
+from maury.nets.joint.estimator import JointEstimator
 from maury.simulator import Simulator
 from maury.sky.skies import POPULATIONS
 from maury.training.config import ModelConfig
 
-__all__ = ["build_network"]
+__all__ = ["Network", "build_network"]
+
+Network = Estimator | JointEstimator
 
 
-def build_network(config: ModelConfig, simulator: Simulator | None = None) -> Estimator:
+def build_network(config: ModelConfig, simulator: Simulator | None = None) -> Network:
     """Make the network of a model for the parameters and channels of its sky.
 
     Parameters
@@ -22,10 +26,18 @@ def build_network(config: ModelConfig, simulator: Simulator | None = None) -> Es
     """
     simulator = simulator or Simulator(config.simulator)
     parameters, channels = simulator.parameters, simulator.channels
-    if not config.simulator.placed:
-        return Estimator(parameters, channels, config.network)
-    parallax = config.network.distance == "by light and parallax"
-    distance = DistanceScale(simulator.table, parameters, channels, parallax=parallax)
+    distance, populations = None, 0
+    if config.simulator.placed:
+        parallax = (
+            isinstance(config.network, JointConfig)
+            or config.network.distance == "by light and parallax"
+        )
+        distance = DistanceScale(simulator.table, parameters, channels, parallax=parallax)
+        populations = len(POPULATIONS)
+    if isinstance(config.network, JointConfig):
+        return JointEstimator(
+            parameters, channels, config.network, distance=distance, populations=populations
+        )
     return Estimator(
-        parameters, channels, config.network, distance=distance, populations=len(POPULATIONS)
+        parameters, channels, config.network, distance=distance, populations=populations
     )

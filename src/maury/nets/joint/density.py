@@ -3,8 +3,8 @@
 Given nodes become tokens of value, identity, error and state; latent nodes start from noise and
 are moved to data by the velocity that the network learns along a `Path`. Each latent node is
 learned in units of its own: a head reads the given nodes and says where the node lies and how
-widely (mean and spread of a normal density). What the velocity has to learn is of order one, however
-much or little is known; and few steps lead from noise to data.
+widely (mean and spread of a normal density). What the velocity has to learn is of order one,
+however much or little is known; and few steps lead from noise to data.
 """
 
 from __future__ import annotations
@@ -51,6 +51,10 @@ class Condition:
     location, spread : Tensor (N, L)
         Each latent node's own unit.
     present : Tensor (N, L) bool
+    read : Tensor (N, S, W)
+        The given nodes' last tokens; the first stands for nothing being given.
+    told : Tensor (N, S) bool
+        Which of these exist.
     """
 
     memory: tuple[Memory, ...]
@@ -59,6 +63,8 @@ class Condition:
     location: Tensor
     spread: Tensor
     present: Tensor
+    read: Tensor
+    told: Tensor
 
     def __len__(self) -> int:
         return len(self.token)
@@ -71,6 +77,8 @@ class Condition:
             self.location[rows],
             self.spread[rows],
             self.present[rows],
+            self.read[rows],
+            self.told[rows],
         )
 
 
@@ -124,7 +132,16 @@ class JointDensity(nn.Module):
         location, spread = self._units(token, tokens, mask)
         logs = torch.stack([location, torch.log(spread)], -1).detach()
         token = token + self.unit_latent(logs)
-        return Condition(tuple(memory), mask, token, location, spread, latent.present)
+        return Condition(
+            memory=tuple(memory),
+            mask=mask,
+            token=token,
+            location=location,
+            spread=spread,
+            present=latent.present,
+            read=tokens[:, 0],
+            told=F.pad(nodes.given.present, (1, 0), value=True),
+        )
 
     def field(self, condition: Condition, y: Tensor, phi: Tensor) -> Tensor:
         """The velocity u (N, K, L) along the angle, at points y (N, K, L) and angles phi (N or 1,).
@@ -139,22 +156,26 @@ class JointDensity(nn.Module):
         out = self.velocity(self.norm(tokens) * (1 + scale) + shift).squeeze(-1)
         return out.masked_fill(~condition.present[:, None], 0.0)
 
-    def loss(self, nodes: Nodes, asked: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def loss(
+        self, condition: Condition, asked: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
         """Weighted squared error of u, plus what the units of the latent nodes cost in nats.
+
+        The mean over all latent nodes.
 
         Parameters
         ----------
-        nodes : Nodes
+        condition : Condition
+            Of N rows.
         asked : Tensor (N, L)
-            Values of the latent nodes.
+            True values of the latent nodes.
         generator : torch.Generator, optional
             Draws the times and the noise.
         """
-        condition = self.condition(nodes)
         present = condition.present
         miss = (asked - condition.location) / condition.spread
         units = 0.5 * miss.square() + torch.log(condition.spread)
-        time = self.path.times(len(nodes), generator)
+        time = self.path.times(len(condition), generator)
         noise = torch.randn(asked.shape, generator=generator)
         time, noise = time.to(asked.device), noise.to(asked.device)
         phi = self.path.angle(time)

@@ -1,0 +1,67 @@
+"""Answers of a normalising flow: the posterior of all parameters, draw by draw in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from maury.errors import MauryError
+from maury.inference.blocks import contexts
+from maury.inference.noise import keyed_uniform
+from maury.measurements import Measurements
+from maury.nets.estimator import Estimator
+
+__all__ = ["FlowAnswers"]
+
+DRAWS_AT_ONCE = 512
+"""Bound on memory."""
+
+
+class FlowAnswers:
+    """What a trained `Estimator` says of stars in its own vocabulary and on its device."""
+
+    def __init__(self, network: Estimator) -> None:
+        self.network = network
+
+    def sample(self, known: Measurements, draws: int, *, seed: int, exact: Tensor) -> Tensor:
+        """Parameters (K, N, D) of N stars; ``exact`` (N, D) must all be NaN.
+
+        Raises
+        ------
+        MauryError
+            If a parameter is given exactly.
+        """
+        if not exact.isnan().all():
+            raise MauryError(
+                "a flow cannot hold a parameter fixed: give it as (value, error), or ask a joint "
+                "model"
+            )
+        context, keys, seen = contexts(self.network, known), known.hash(), self.network.seen(known)
+        size = self.network.noise_size
+        parts = [
+            self.network.draw(
+                keyed_uniform(keys, count, size, seed=seed, first=first), context, seen
+            )
+            for first, count in _steps(draws, DRAWS_AT_ONCE)
+        ]
+        return torch.cat(parts)
+
+    def log_prob(self, known: Measurements, theta: Tensor) -> Tensor:
+        """Log density (K, N) at theta (K, N, D)."""
+        context, seen = contexts(self.network, known), self.network.seen(known)
+        parts = [
+            self.network.log_prob(theta[first : first + count], context, seen)
+            for first, count in _steps(len(theta), DRAWS_AT_ONCE)
+        ]
+        return torch.cat(parts)
+
+    def populations(self, known: Measurements) -> Tensor | None:
+        """Logits (N, P) of the kinds of stars; None where none are told apart."""
+        head = self.network.populations
+        return None if head is None else head(contexts(self.network, known))
+
+
+def _steps(total: int, step: int) -> Iterator[tuple[int, int]]:
+    return ((first, min(step, total - first)) for first in range(0, total, step))
