@@ -1,0 +1,49 @@
+"""Networks far enough from their calm start that every part matters, and questions to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from maury.nets.config import JointConfig
+from maury.nets.joint.density import JointDensity
+from maury.nets.joint.nodes import Nodes
+
+NODES = 6
+
+
+@pytest.fixture(scope="session")
+def stirred() -> Callable[..., JointDensity]:
+    """Makes a small network whose weights are all moved away from where they start."""
+
+    def make(*, layers: int = 2, size: float = 0.5, seed: int = 0, path: str = "flow matching"):
+        torch.manual_seed(seed)
+        config = JointConfig(width=16, layers=layers, heads=2, feedforward=24, path=path)
+        network = JointDensity(NODES, config)
+        with torch.no_grad():
+            for weight in network.parameters():
+                weight.add_(size * torch.randn_like(weight) / weight.shape[-1] ** 0.5)
+        return network.eval()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def question() -> Callable[..., tuple[Nodes, Tensor]]:
+    """Makes rows of all nodes from words of g (given), ? (latent) and . (left out)."""
+
+    def make(*rows: str, edges: Tensor | None = None, seed: int = 0) -> tuple[Nodes, Tensor]:
+        generator = torch.Generator().manual_seed(seed)
+        shape = (len(rows), NODES)
+        value = torch.randn(shape, generator=generator)
+        error = torch.rand(shape, generator=generator)
+        given, latent = (
+            torch.tensor([[letter == kind for letter in row] for row in rows]) for kind in "g?"
+        )
+        identity = torch.arange(NODES).expand(shape)
+        return Nodes.split(identity, value, error, given, latent, edges)
+
+    return make
