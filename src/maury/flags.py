@@ -20,7 +20,7 @@ class Flag(IntFlag):
 
 LEGEND: dict[Flag, str] = {
     Flag.TOO_FEW: "fewer usable measurements than the model was trained for",
-    Flag.POOR_FIT: "no parameters of the model reproduce the measurements (not raised yet)",
+    Flag.POOR_FIT: "no draw reproduces the measurements",
     Flag.OUT_OF_DISTRIBUTION: (
         "the measurements lie outside what the model was trained on (not raised yet)"
     ),
