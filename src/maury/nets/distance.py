@@ -156,7 +156,8 @@ class DistanceScale:
         weight = weight / (1 + (seen.modulus - expected) ** 2 * both / OUTLYING**2)
         share = weight * variance / (1 + weight * variance)
         modulus = torch.lerp(expected, seen.modulus.expand_as(expected), share)
-        return modulus, torch.sqrt(variance * (1 - share))
+        # Not by 1 - share: a sharp parallax alone makes that zero in single precision.
+        return modulus, torch.sqrt(variance / (1 + weight * variance))
 
     def _by_light(self, theta: Tensor, seen: Seen) -> Tensor:
         """The modulus (..., N) that the magnitudes imply, at theta (..., N, D)."""

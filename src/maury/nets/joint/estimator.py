@@ -27,6 +27,9 @@ from maury.nets.stars import StarNetwork
 
 __all__ = ["JointEstimator", "Question"]
 
+TAIL = 4.0
+"""Whitened value about which coordinates turn from linear to logarithmic."""
+
 CALLS = 10
 """Calls of the network for one draw."""
 
@@ -122,6 +125,22 @@ class JointEstimator(StarNetwork):
     def known(self, measurements: Measurements) -> Measurements:
         """The measurements on the network's channels, without padding between them."""
         return measurements.select(self.features.channels)[0].compact()
+
+    # -- coordinates -----------------------------------------------------------------------
+
+    def whitened(self, theta: Tensor, seen: Seen | None) -> Tensor:
+        """As for all networks of stars, and logarithmic far out: a wild residual of a distance must
+        not outweigh all else in a squared error."""
+        return TAIL * torch.asinh(super().whitened(theta, seen) / TAIL)
+
+    def log_abs_det(self, theta: Tensor, seen: Seen | None) -> Tensor:
+        """Log of the derivative (..., N) of the whitened coordinates by the physical ones."""
+        steepness = (super().whitened(theta, seen) / TAIL).square().log1p().sum(-1)
+        return super().log_abs_det(theta, seen) - 0.5 * steepness
+
+    def physical(self, whitened: Tensor, seen: Seen | None, known: Tensor | None = None) -> Tensor:
+        """The inverse of `whitened`; see `StarNetwork.physical`."""
+        return super().physical(TAIL * torch.sinh(whitened / TAIL), seen, known)
 
     # -- asking ----------------------------------------------------------------------------
 
