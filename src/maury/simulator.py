@@ -14,7 +14,8 @@ from maury.instruments.astrometric import AstrometricConfig, AstrometricInstrume
 from maury.instruments.knowledge import USUAL_SIGMA, KnowledgeConfig, measure_parameters
 from maury.instruments.photometric import ObservingRun, PhotometricConfig, PhotometricInstrument
 from maury.measurements import Measurements
-from maury.sky.bands import PAPER_BANDS
+from maury.sky.bands import PAPER_BANDS, add_band
+from maury.sky.own_bands import OwnBand
 from maury.sky.photometry import MagnitudeTable, cached_table
 from maury.sky.populations import STAR, Population, load_population
 from maury.sky.populations.surveyed import PARAMETERS, SurveyedGalaxy
@@ -42,6 +43,8 @@ class SimulatorConfig(BaseModel):
     first decides which stars there are, and its magnitudes are those that inference compares to."""
     dust_law: Literal["G23", "F99"] = "G23"
     bands: tuple[str, ...] = Field(PAPER_BANDS, min_length=1)
+    passbands: dict[str, OwnBand] = {}
+    """Curves of those bands that maury does not have."""
     photometry: PhotometricConfig = PhotometricConfig()
     astrometry: AstrometricConfig = AstrometricConfig()
     knowledge: KnowledgeConfig = KnowledgeConfig()
@@ -52,6 +55,13 @@ class SimulatorConfig(BaseModel):
             raise ValueError(
                 f"isochrones {self.isochrones!r} need prior 'galaxy': {self.prior!r} takes none"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _passbands_are_used(self) -> SimulatorConfig:
+        for name in self.passbands:
+            if name not in self.bands:
+                raise ValueError(f"passband {name!r} is not among the bands: add it there")
         return self
 
     @property
@@ -99,6 +109,8 @@ class Simulator:
 
     def __init__(self, config: SimulatorConfig) -> None:
         self.config = config
+        for name, own in config.passbands.items():
+            add_band(own.band(name))
         self.instrument = PhotometricInstrument(config.bands, config.photometry)
         self.astrometer = AstrometricInstrument(config.astrometry)
         self._reference = reference_column(config.bands)

@@ -21,6 +21,7 @@ __all__ = [
     "PAPER_BANDS",
     "SPEED_OF_LIGHT",
     "Band",
+    "add_band",
     "band",
     "band_ids",
     "read_band",
@@ -39,21 +40,43 @@ PAPER_BANDS: tuple[str, ...] = (
 it lists for SkyMapper (g, r, i, z, y) do not exist: the six real ones stand in their place."""
 
 
+_OWN: dict[str, Band] = {}
+
+
+def add_band(own: Band) -> None:
+    """Let `band` know a band of the user's own, until the program ends.
+
+    Raises
+    ------
+    MauryError
+        If another band has its name.
+    """
+    if own.id in _entries():
+        raise MauryError(f"There is a packaged band {own.id!r}: give your own another name.")
+    if not _alike(_OWN.setdefault(own.id, own), own):
+        raise MauryError(
+            f"Two different curves are named {own.id!r}: give one of them another name, or use "
+            "one model at a time."
+        )
+
+
 def band(id: str) -> Band:
-    """The packaged band of that SVO identifier.
+    """The band of that SVO identifier: a packaged one, or one that `add_band` made known.
 
     Raises
     ------
     MauryError
         If there is none; the message lists those of the same facility.
     """
+    if id in _OWN:
+        return _OWN[id]
     entries = _entries()
     if id not in entries:
         facility = str(id).partition("/")[0].lower()
         near = [name for name in entries if name.lower().startswith(facility + "/")]
         raise MauryError(
             f"There is no band {id!r}. Known: {', '.join(near or entries)}. "
-            "A curve of your own can be read with maury.sky.bands.read_band."
+            "A config can name a curve of your own: see docs/usage.md."
         )
     return _packaged(id)
 
@@ -61,6 +84,13 @@ def band(id: str) -> Band:
 def band_ids() -> tuple[str, ...]:
     """SVO identifiers of all packaged bands, in the order of ``bands.toml``."""
     return tuple(_entries())
+
+
+def _alike(one: Band, other: Band) -> bool:
+    numbers = ("detector", "zero_point", "floor")
+    return all(getattr(one, name) == getattr(other, name) for name in numbers) and all(
+        np.array_equal(getattr(one, name), getattr(other, name)) for name in ("wave", "throughput")
+    )
 
 
 @cache

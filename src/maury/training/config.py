@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 from maury.errors import MauryError
 from maury.nets.config import JointConfig, NetworkConfig
 from maury.simulator import SimulatorConfig
+from maury.sky.own_bands import read_curves
 
 __all__ = ["ModelConfig", "TrainingConfig", "fingerprint", "read_config", "write_config"]
 
@@ -71,6 +72,8 @@ def fingerprint(config: ModelConfig) -> str:
     were trained with: their checkpoints stay theirs.
     """
     joined = {"isochrones"} if config.simulator.isochrones == "mist" else set[str]()
+    if not config.simulator.passbands:
+        joined.add("passbands")
     network = config.network
     flow_by_light = isinstance(network, NetworkConfig) and network.distance == "by light"
     by_light = {"distance"} if flow_by_light else set[str]()
@@ -84,7 +87,8 @@ def read_config(path: Path | str) -> ModelConfig:
     Raises
     ------
     MauryError
-        If the file is missing, is not TOML, or an entry is missing, unknown or out of range.
+        If the file is missing, is not TOML, or an entry is missing, unknown or out of range, or
+        the file of a passband cannot be read.
     """
     path = Path(path)
     try:
@@ -93,6 +97,9 @@ def read_config(path: Path | str) -> ModelConfig:
         raise MauryError(f"{path}: there is no such config file") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise MauryError(f"{path}: not a readable TOML file ({error})") from None
+    simulator = content.get("simulator")
+    if isinstance(simulator, dict) and isinstance(simulator.get("passbands"), dict):
+        simulator["passbands"] = read_curves(simulator["passbands"], path.parent)
     try:
         return ModelConfig.model_validate(content)
     except ValidationError as error:
@@ -104,4 +111,6 @@ def read_config(path: Path | str) -> ModelConfig:
 def write_config(config: ModelConfig, path: Path) -> None:
     """Write the config with every default spelled out, so that later defaults change nothing."""
     content: dict[str, Any] = config.model_dump(mode="json")
+    if not config.simulator.passbands:
+        del content["simulator"]["passbands"]
     path.write_text(tomli_w.dumps(content), encoding="utf-8")
