@@ -44,16 +44,16 @@ class Condition:
     ----------
     memory : tuple of Memory
         One for each layer.
-    mask : Tensor (N, L, S + L) bool
-        Whom latent nodes attend to.
+    mask : Tensor (N, L, 1 + S + L) bool
+        Whom latent nodes attend to: to nothing being given, to given nodes, to one another.
     token : Tensor (N, L, W)
         Latent nodes' identities, errors and units.
     location, spread : Tensor (N, L)
         Each latent node's own unit.
     present : Tensor (N, L) bool
-    read : Tensor (N, S, W)
+    read : Tensor (N, 1 + S, W)
         The given nodes' last tokens; the first stands for nothing being given.
-    told : Tensor (N, S) bool
+    told : Tensor (N, 1 + S) bool
         Which of these exist.
     """
 

@@ -16,7 +16,7 @@ __all__ = ["Nodes", "Side"]
 
 @dataclass(frozen=True)
 class Side:
-    """Nodes of one kind, in S slots of N rows; slots that are not present may hold anything.
+    """Nodes of one kind, in S slots of N rows; see `of` for what empty slots hold.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class Side:
 
     @classmethod
     def of(cls, identity: Tensor, error: Tensor, present: Tensor) -> Side:
-        """The same with harmless numbers in the slots that are not present."""
+        """The same with zeros in the slots that are not present, whatever stood there."""
         return cls(
             identity=identity.masked_fill(~present, 0),
             error=error.masked_fill(~present, 0.0),
@@ -51,7 +51,7 @@ class Nodes:
     given, latent : Side
         S and L slots.
     value : Tensor (N, S)
-        Of the given nodes.
+        Of the given nodes; 0 in empty slots.
     among_given : Tensor (N, S, S) bool, optional
         Which given node (last index) each given node may attend to; all, by default.
     to_given : Tensor (N, L, S) bool, optional

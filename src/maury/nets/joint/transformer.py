@@ -21,7 +21,7 @@ __all__ = ["Layer", "Memory", "Reader", "TimeFeatures", "ValueFeatures"]
 
 @dataclass(frozen=True)
 class Memory:
-    """Keys and values (N, H, S, W / H) of the given nodes in one layer."""
+    """Keys and values (N, H, S, W / H) in one layer: of nothing being given, then of given nodes."""
 
     key: Tensor
     value: Tensor
@@ -157,17 +157,17 @@ def _attend(
             value = torch.cat([memory.value[:, None], value], -2)
         return F.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None])
     score = query @ key.transpose(-1, -2)
+    kept = 0 if memory is None else memory.key.shape[-2]
     if memory is not None:
         # All draws' queries against the shared keys in one product.
         flat = query.transpose(1, 2).reshape(n, heads, draws * count, size)
         shared = flat @ memory.key.transpose(-1, -2)
-        shared = shared.view(n, heads, draws, count, -1).transpose(1, 2)
+        shared = shared.view(n, heads, draws, count, kept).transpose(1, 2)
         score = torch.cat([shared, score], -1)
     score = (score / math.sqrt(size)).masked_fill(~mask[:, None, None], -math.inf)
     share = score.softmax(-1)
     if memory is None:
         return share @ value
-    kept = memory.key.shape[-2]
     mixed = share[..., kept:] @ value
     flat = share[..., :kept].transpose(1, 2).reshape(n, heads, draws * count, kept)
     shared = (flat @ memory.value).view(n, heads, draws, count, size).transpose(1, 2)
