@@ -7,7 +7,7 @@ of freedom as there are measurements, with a longer tail. The best draw of a sta
 best fit, so its deviance says whether any parameters fit; how large it may be is read off
 simulated stars, and includes what the network misses (`benchmarks/poor_fit.py`).
 
-Discs are no part of the fit. Where a star may have one, its bands beyond 2.5 micron do not count.
+Discs are no part of the fit. Where a star may have one, its bands beyond 1.5 micron do not count.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ ENOUGH = 32
 DISCLESS = 0.1
 """Probability of a disc from which bands redder than `REDDEST` do not count."""
 
-REDDEST = 25_000.0
+REDDEST = 15_000.0
 """Pivot wavelength, Angstrom."""
 
-FIRST = 8
-"""Most stars fit by so many draws; the others are asked for only where these do not."""
+STEPS = 4, 16
+"""Most stars fit by one of the first draws; the further ones are tried only where these do not."""
 
 STARS_AT_ONCE = 2048
 """Bound on memory."""
@@ -87,9 +87,11 @@ def _unfit(simulator: Simulator, known: Measurements, theta: Tensor) -> Tensor:
     """Stars (N,) none of whose draws has a deviance that good fits have."""
     suspect = torch.arange(len(known))
     limit = largest_deviance(known)
-    for some in (theta[:FIRST], theta[FIRST:]):
+    for some in theta.tensor_split(STEPS):
         best = best_deviance(simulator, known[suspect], some[:, suspect])
         suspect = suspect[best > limit[suspect]]
+        if not len(suspect):
+            break
     return torch.zeros(len(known), dtype=torch.bool).index_fill(0, suspect, True)
 
 
