@@ -54,11 +54,11 @@ def in_order(known: Measurements) -> Measurements:
     )
 
 
-def blocks(known: Measurements) -> Iterator[tuple[Tensor, Tensor, Measurements]]:
+def blocks(known: Measurements, size: int = BLOCK) -> Iterator[tuple[Tensor, Tensor, Measurements]]:
     """Rows; these rows filled up by repeating the first; and the stars of the latter."""
     slots = SLOTS * torch.div(known.count.clamp(min=1) + SLOTS - 1, SLOTS, rounding_mode="floor")
     for width in torch.unique(slots).tolist():
         alike = (slots == width).nonzero().squeeze(-1)
-        for rows in alike.split(BLOCK):
-            filled = torch.cat([rows, rows[:1].expand(BLOCK - len(rows))])
+        for rows in alike.split(size):
+            filled = torch.cat([rows, rows[:1].expand(size - len(rows))])
             yield rows, filled, known[filled].with_slots(width)

@@ -12,8 +12,8 @@ from maury.nets.joint.estimator import JointEstimator
 
 __all__ = ["JointAnswers"]
 
-DRAWS_AT_ONCE = 32
-"""Draws of one block of stars at a time: a bound on memory."""
+STARS_AT_ONCE, DRAWS_AT_ONCE = 32, 32
+"""Size of the blocks in which stars and draws go through the network: always the same."""
 
 
 class JointAnswers:
@@ -26,7 +26,7 @@ class JointAnswers:
         """Parameters (K, N, D) of N stars; those that ``exact`` (N, D) gives, stay."""
         result = torch.empty(draws, *exact.shape, device=exact.device)
         keys = known.hash()
-        for rows, filled, block in blocks(in_order(known)):
+        for rows, filled, block in blocks(in_order(known), STARS_AT_ONCE):
             theta, key = exact[filled], keys[filled]
             condition, seen = self.network.posterior(block, theta), self.network.seen(block)
             for first in range(0, draws, DRAWS_AT_ONCE):
@@ -41,7 +41,7 @@ class JointAnswers:
     def log_prob(self, known: Measurements, theta: Tensor) -> Tensor:
         """Log density (K, N) at theta (K, N, D)."""
         result = torch.empty(theta.shape[:2], device=theta.device)
-        for rows, filled, block in blocks(in_order(known)):
+        for rows, filled, block in blocks(in_order(known), STARS_AT_ONCE):
             free = torch.full_like(theta[0, filled], torch.nan)
             condition, seen = self.network.posterior(block, free), self.network.seen(block)
             for first in range(0, len(theta), DRAWS_AT_ONCE):
@@ -56,7 +56,7 @@ class JointAnswers:
         if head is None:
             return None
         result: list[tuple[Tensor, Tensor]] = []
-        for rows, _, block in blocks(in_order(known)):
+        for rows, _, block in blocks(in_order(known), STARS_AT_ONCE):
             free = block.value.new_full((len(block), self.network.noise_size), torch.nan)
             result.append((rows, head(self.network.posterior(block, free))[: len(rows)]))
         logits = torch.empty(len(known), result[0][1].shape[1], device=known.device)
@@ -90,7 +90,7 @@ class JointAnswers:
         known = in_order(known.without(torch.isin(known.channel, channel)).compact())
         result = torch.empty(draws, len(known), len(channel), device=known.device)
         keys = known.hash()
-        for rows, filled, block in blocks(known):
+        for rows, filled, block in blocks(known, STARS_AT_ONCE):
             told, asked = _with_asked(block, channel, sigma)
             condition = self.network.prediction(told, asked, exact[filled])
             given = told.measured & ~asked

@@ -1,0 +1,201 @@
+"""The joint model on public tasks with known answers (see `joint_tasks`), by C2ST: 0.5 is perfect.
+
+    python benchmarks/joint_model.py two_moons --simulations 10000 --seeds 3
+
+One network for each task and seed is trained on that many simulations, a tenth of them held out,
+and then answers all of the task's questions. One line for each question goes to --output (CSV), so
+that a long list may be made in parts; the means are printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import csv
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from joint_tasks import TASKS, Case, Task
+from joint_tasks.two_sample import c2st
+from maury.nets.config import JointConfig
+from maury.nets.joint.density import JointDensity
+from maury.nets.joint.masks import Conditions, draw_conditions
+from maury.nets.joint.nodes import Nodes
+from maury.nets.joint.samplers import angles, midpoint, multistep
+from maury.training.average import MovingAverage
+
+CONFIG = JointConfig(width=64, layers=4, heads=4, feedforward=128, frequencies=(1.0, 3.0))
+CONDITIONS = Conditions(posterior=0.4, likelihood=0.15, joint=0.15, sparse=0.15, dense=0.15)
+"""Published questions are mostly for posteriors; the other kinds are learned all the same."""
+
+BATCH = 256
+RATE = 1e-3
+CHECKS = 40
+"""Looks at the held-out simulations, evenly through the training; the best weights are kept."""
+
+BOUND = 0.9999995
+"""Parameters of a uniform prior come as normal quantiles of their place in it, up to here."""
+
+LINEAR = 3.0
+"""Standardised data beyond so many widths enter as logarithms."""
+
+
+@dataclass(frozen=True)
+class Scales:
+    """A task's nodes as numbers of order one, and back.
+
+    Parameters
+    ----------
+    task : Task
+    centre, scale : Tensor (T,)
+    """
+
+    task: Task
+    centre: Tensor
+    scale: Tensor
+
+    @classmethod
+    def of(cls, task: Task, values: Tensor) -> Scales:
+        """The scales that simulations (N, T) call for."""
+        blank = cls(task, torch.zeros(values.shape[1]), torch.ones(values.shape[1]))
+        raw = blank._unbounded(values)
+        low, middle, high = torch.quantile(raw, torch.tensor([0.16, 0.5, 0.84]), dim=0)
+        return cls(task, middle, (high - low) / 2)
+
+    def to_real(self, values: Tensor) -> Tensor:
+        z = (self._unbounded(values) - self.centre) / self.scale
+        return LINEAR * torch.asinh(z / LINEAR)
+
+    def to_values(self, z: Tensor, nodes: Tensor) -> Tensor:
+        """Values (..., L) of the nodes (L,)."""
+        raw = LINEAR * torch.sinh(z / LINEAR) * self.scale[nodes] + self.centre[nodes]
+        if self.task.bounds is None:
+            return raw
+        low, high = (_padded(end, len(self.scale))[nodes] for end in self.task.bounds)
+        bounded = low + (high - low) * torch.special.ndtr(raw)
+        return torch.where(nodes < self.task.parameters, bounded, raw)
+
+    def _unbounded(self, values: Tensor) -> Tensor:
+        if self.task.bounds is None:
+            return values
+        low, high = self.task.bounds
+        count = self.task.parameters
+        place = (values[..., :count] - low) / (high - low)
+        real = torch.special.ndtri(place.clamp(1 - BOUND, BOUND))
+        return torch.cat([real, values[..., count:]], -1)
+
+
+def _padded(x: Tensor, length: int) -> Tensor:
+    return torch.cat([x, x.new_zeros(length - len(x))])
+
+
+def train(task: Task, simulations: int, steps: int, seed: int) -> tuple[JointDensity, Scales]:
+    """A network for the task from so many of its simulations."""
+    generator = torch.Generator().manual_seed(seed)
+    torch.manual_seed(seed)
+    values = task.sample(simulations, generator)
+    scales = Scales.of(task, values)
+    z = scales.to_real(values)
+    held_out, z = z[: simulations // 10], z[simulations // 10 :]
+    network = JointDensity(z.shape[1], CONFIG)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=1e-3)
+    average = MovingAverage(network, 0.999)
+    best, best_loss = copy.deepcopy(average.module), math.inf
+    for step in range(steps):
+        share = min(1.0, (step + 1) / 200) * 0.5 * (1 + math.cos(math.pi * step / steps))
+        for group in optimizer.param_groups:
+            group["lr"] = RATE * share
+        rows = torch.randint(len(z), (BATCH,), generator=generator)
+        loss = _loss(network, task, z[rows], generator)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        average.update(network, step)
+        if (step + 1) % (steps // CHECKS) == 0:
+            with torch.no_grad():
+                same = torch.Generator().manual_seed(0)
+                losses = [_loss(average.module, task, part, same) for part in held_out.split(1000)]
+            now = float(torch.stack(losses).mean())
+            if now < best_loss:
+                best, best_loss = copy.deepcopy(average.module), now
+    return best, scales
+
+
+def _loss(network: JointDensity, task: Task, z: Tensor, generator: torch.Generator) -> Tensor:
+    here = torch.ones_like(z, dtype=torch.bool)
+    given, latent = draw_conditions(task.parameters, here, CONDITIONS, generator)
+    identity = torch.arange(z.shape[1]).expand(len(z), -1)
+    nodes, asked = Nodes.split(identity, z, torch.zeros_like(z), given, latent)
+    return network.loss(network.condition(nodes), asked, generator)
+
+
+@torch.no_grad()
+def answer(network: JointDensity, scales: Scales, case: Case, calls: int, seed: int) -> Tensor:
+    """As many draws of the latent nodes as the reference has."""
+    z = scales.to_real(case.values[None])
+    identity = torch.arange(z.shape[1])[None]
+    nodes, _ = Nodes.split(identity, z, torch.zeros_like(z), case.given[None], ~case.given[None])
+    condition = network.condition(nodes)
+    y = torch.randn(1, *case.reference.shape, generator=torch.Generator().manual_seed(seed))
+
+    def field(y: Tensor, phi: float) -> Tensor:
+        return network.field(condition, y, y.new_full((1,), phi))
+
+    first = network.path.first
+    if calls <= 10:
+        y = multistep(field, y, angles(first, calls))
+    else:
+        y = midpoint(field, y, angles(first, calls // 2))
+    latent = (~case.given).nonzero().squeeze(-1)
+    return scales.to_values(network.to_values(condition, y)[0], latent)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("task", choices=TASKS)
+    parser.add_argument("--simulations", type=int, default=10_000)
+    parser.add_argument("--steps", type=int, default=10_000)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--cases", type=int, default=10)
+    parser.add_argument("--calls", type=int, nargs="+", default=[10, 60])
+    parser.add_argument("--output", type=Path, default=Path("joint_model.csv"))
+    args = parser.parse_args()
+    task = TASKS[args.task]()
+    cases = task.cases()[: args.cases]
+    scores: dict[int, list[float]] = {calls: [] for calls in args.calls}
+    for seed in range(args.first_seed, args.first_seed + args.seeds):
+        began = time.process_time()
+        network, scales = train(task, args.simulations, args.steps, seed)
+        seconds = time.process_time() - began
+        for number, case in enumerate(cases):
+            for calls in args.calls:
+                draws = answer(network, scales, case, calls, seed)
+                score = c2st(case.reference, draws)
+                scores[calls].append(score)
+                row = [task.name, args.simulations, seed, args.steps, f"{seconds:.0f}"]
+                _note(args.output, [*row, number, calls, f"{score:.4f}"])
+        means = ", ".join(
+            f"{calls} calls {sum(found) / len(found):.3f}" for calls, found in scores.items()
+        )
+        print(f"{task.name}, {args.simulations} simulations, seed {seed}: {means}", flush=True)
+
+
+def _note(path: Path, row: list[object]) -> None:
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.writer(file)
+        if new:
+            names = ["task", "simulations", "seed", "steps", "seconds", "case", "calls", "c2st"]
+            writer.writerow(names)
+        writer.writerow(row)
+
+
+if __name__ == "__main__":
+    main()
