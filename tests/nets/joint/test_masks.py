@@ -18,7 +18,7 @@ def drawn(
     if here is None:
         here = torch.ones(ROWS, PARAMETERS + DATA, dtype=torch.bool)
     if shares:
-        shares = {kind: 0.0 for kind in KINDS} | shares
+        shares = dict.fromkeys(KINDS, 0.0) | shares
     conditions = Conditions(**shares, left_out=left_out)
     return draw_conditions(PARAMETERS, here, conditions, torch.Generator().manual_seed(seed))
 

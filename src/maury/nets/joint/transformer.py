@@ -21,7 +21,7 @@ __all__ = ["Layer", "Memory", "Reader", "TimeFeatures", "ValueFeatures"]
 
 @dataclass(frozen=True)
 class Memory:
-    """Keys and values (N, H, S, W / H) in one layer: of nothing being given, then of given nodes."""
+    """Keys and values (N, H, 1 + S, W / H) in one layer: of nothing given, then of given nodes."""
 
     key: Tensor
     value: Tensor
