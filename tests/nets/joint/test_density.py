@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from maury.errors import MauryError
 from maury.nets.config import JointConfig
 from maury.nets.joint.density import Condition, JointDensity
 from maury.nets.joint.nodes import Nodes, Side
@@ -53,6 +54,12 @@ def test_a_new_network_stands_still_in_plain_units() -> None:
     assert not u.any()
     assert not location.any()
     assert (spread == 1).all()
+
+
+def test_heads_must_share_the_width_evenly() -> None:
+    config = JointConfig(width=18, layers=1, heads=4, feedforward=16)
+    with pytest.raises(MauryError, match="width 18 is not a multiple of heads 4"):
+        JointDensity(3, config)
 
 
 def test_every_given_value_moves_every_latent_node(stirred, question) -> None:

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from maury.errors import MauryError
 from maury.nets.config import JointConfig
 from maury.nets.joint.nodes import Nodes, Side
 from maury.nets.joint.paths import PATHS
@@ -90,11 +91,18 @@ class JointDensity(nn.Module):
     identities : int
         Number of different nodes.
     config : JointConfig
+
+    Raises
+    ------
+    MauryError
+        If the heads do not divide the width.
     """
 
     def __init__(self, identities: int, config: JointConfig) -> None:
         super().__init__()
-        width = config.width
+        width, heads = config.width, config.heads
+        if width % heads:
+            raise MauryError(f"width {width} is not a multiple of heads {heads}: change either")
         self.path = PATHS[config.path]
         self.identity = nn.Embedding(identities, width)
         self.state = nn.Embedding(STATES, width)
