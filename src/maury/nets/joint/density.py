@@ -23,6 +23,7 @@ from maury.nets.joint.paths import PATHS
 from maury.nets.joint.transformer import (
     Layer,
     Memory,
+    Packing,
     Reader,
     TimeFeatures,
     ValueFeatures,
@@ -126,18 +127,21 @@ class JointDensity(nn.Module):
 
     def condition(self, nodes: Nodes) -> Condition:
         """Read the given nodes, once for all draws and steps."""
-        tokens = self._given_tokens(nodes.given, nodes.value)
+        told = F.pad(nodes.given.present, (1, 0), value=True)
+        packing = Packing.of(told, 1, dense=not self.training)
+        tokens = packing.pack(self._given_tokens(nodes.given, nodes.value))
         among = _with_nothing(nodes.given.present, nodes.among_given)
         still = tokens.new_zeros(1, tokens.shape[-1])
         memory: list[Memory] = []
         for layer in self.layers:
-            tokens, kept = layer(tokens, among, time=still)
+            tokens, kept = layer(tokens, packing, among, time=still)
             memory.append(kept)
         latent = nodes.latent
         token = self.identity(latent.identity) + self.state.weight[1]
         token = token + self.error_latent(latent.error[..., None])
         mask = _latent_mask(nodes)
-        location, spread = self._units(token, tokens, mask)
+        read = packing.spread(tokens)[:, 0]
+        location, spread = self._units(token, read, mask)
         logs = torch.stack([location, torch.log(spread)], -1).detach()
         token = token + self.unit_latent(logs)
         return Condition(
@@ -147,8 +151,8 @@ class JointDensity(nn.Module):
             location=location,
             spread=spread,
             present=latent.present,
-            read=tokens[:, 0],
-            told=F.pad(nodes.given.present, (1, 0), value=True),
+            read=read,
+            told=told,
         )
 
     def field(self, condition: Condition, y: Tensor, phi: Tensor) -> Tensor:
@@ -156,13 +160,15 @@ class JointDensity(nn.Module):
 
         Empty slots stay where they are.
         """
-        tokens = condition.token[:, None] + self.value_latent(self.features(y))
+        packing = Packing.of(condition.present, y.shape[1], dense=not self.training)
+        still = condition.token[:, None].expand(-1, y.shape[1], -1, -1)
+        tokens = packing.pack(still) + self.value_latent(self.features(packing.pack(y)))
         time = self.time(phi)
         for layer, memory in zip(self.layers, condition.memory, strict=True):
-            tokens, _ = layer(tokens, condition.mask, time=time, memory=memory)
-        scale, shift = self.last(time)[:, None, None].chunk(2, -1)
-        out = self.velocity(self.norm(tokens) * (1 + scale) + shift).squeeze(-1)
-        return out.masked_fill(~condition.present[:, None], 0.0)
+            tokens, _ = layer(tokens, packing, condition.mask, time=time, memory=memory)
+        scale, shift = packing.each(self.last(time)).chunk(2, -1)
+        out = self.velocity(self.norm(tokens) * (1 + scale) + shift)
+        return packing.spread(out).squeeze(-1).masked_fill(~condition.present[:, None], 0.0)
 
     def loss(
         self, condition: Condition, asked: Tensor, generator: torch.Generator | None = None
@@ -212,7 +218,7 @@ class JointDensity(nn.Module):
 
     def _units(self, token: Tensor, given: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Location and spread (N, L) of latent nodes, which here do not see one another."""
-        out = self.reader(token, given[:, 0], mask[..., : given.shape[2]])
+        out = self.reader(token, given, mask[..., : given.shape[1]])
         location, log_spread = self.unit(self.norm(out)).unbind(-1)
         low, high = (math.log(end) for end in SPREADS)
         return location, torch.exp(log_spread.clamp(low, high))

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["Layer", "Memory", "Reader", "TimeFeatures", "ValueFeatures"]
+__all__ = ["Layer", "Memory", "Packing", "Reader", "TimeFeatures", "ValueFeatures"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,57 @@ class Memory:
 
     def __getitem__(self, rows: slice | Tensor) -> Memory:
         return Memory(self.key[rows], self.value[rows])
+
+
+@dataclass(frozen=True)
+class Packing:
+    """Where tokens belong in N rows of K draws of T places.
+
+    Everything but attention works on one token at a time. In training, where half of all places
+    are empty, it runs on those that exist alone; in answers, on all places, so that products have
+    the same shape, and are rounded alike, whatever company a row has.
+
+    Parameters
+    ----------
+    shape : (N, K, T)
+    index : Tensor (P,) int64, optional
+        Numbers of the places that hold a token; all, by default.
+    """
+
+    shape: tuple[int, int, int]
+    index: Tensor | None = None
+
+    @classmethod
+    def of(cls, present: Tensor, draws: int, *, dense: bool) -> Packing:
+        """For the places that are ``present`` (N, T) in each draw, or for all of them."""
+        n, places = present.shape
+        if dense or bool(present.all()):
+            return cls((n, draws, places))
+        index = present[:, None].expand(n, draws, places).flatten().nonzero().squeeze(-1)
+        return cls((n, draws, places), index)
+
+    def pack(self, padded: Tensor) -> Tensor:
+        """(N, K, T, ...) to (P, ...)."""
+        flat = padded.flatten(0, 2)
+        return flat if self.index is None else flat.index_select(0, self.index)
+
+    def spread(self, packed: Tensor) -> Tensor:
+        """(P, ...) to (N, K, T, ...), zeros where no token is."""
+        rest = packed.shape[1:]
+        if self.index is None:
+            return packed.view(*self.shape, *rest)
+        flat = packed.new_zeros(math.prod(self.shape), *rest)
+        return flat.index_copy(0, self.index, packed).view(*self.shape, *rest)
+
+    def each(self, of_row: Tensor) -> Tensor:
+        """What belongs to a token's row: (N or 1, W) to (P or 1, W)."""
+        if len(of_row) == 1:
+            return of_row
+        n, draws, places = self.shape
+        if self.index is None:
+            return of_row[:, None].expand(n, draws * places, -1).flatten(0, 1)
+        row = torch.div(self.index, draws * places, rounding_mode="floor")
+        return of_row.index_select(0, row)
 
 
 class ValueFeatures(nn.Module):
@@ -70,10 +121,7 @@ class TimeFeatures(nn.Module):
 
 
 class Layer(nn.Module):
-    """Pre-norm attention and feed-forward, both modulated by the time.
-
-    Tokens have shape (N, K, T, W): T nodes of K draws of N rows; given nodes have K = 1.
-    """
+    """Pre-norm attention and feed-forward, both modulated by the time."""
 
     def __init__(self, width: int, heads: int, feedforward: int) -> None:
         super().__init__()
@@ -93,27 +141,36 @@ class Layer(nn.Module):
             nn.init.normal_(last.weight, std=0.02)
 
     def forward(
-        self, tokens: Tensor, mask: Tensor, *, time: Tensor, memory: Memory | None = None
+        self,
+        tokens: Tensor,
+        packing: Packing,
+        mask: Tensor,
+        *,
+        time: Tensor,
+        memory: Memory | None = None,
     ) -> tuple[Tensor, Memory]:
         """New tokens, and their own keys and values.
 
         Parameters
         ----------
-        tokens : Tensor (N, K, T, W)
+        tokens : Tensor (P, W)
+            Of T nodes of K draws of N rows; given nodes have K = 1.
+        packing : Packing
+            Where they belong.
         mask : Tensor (N, T, S + T) or (N, T, T) bool
             Whom each token attends to: nodes of the memory first, where there is one.
         time : Tensor (N or 1, W)
         memory : Memory, optional
             Of S given nodes.
         """
-        change = self.modulation(time)[:, None, None].chunk(6, dim=-1)
+        change = packing.each(self.modulation(time)).chunk(6, dim=-1)
         normed = self.norm(tokens) * (1 + change[0]) + change[1]
         query, key, value = (
             x.unflatten(-1, (self.heads, -1)).transpose(-2, -3)
-            for x in self.query_key_value(normed).chunk(3, dim=-1)
+            for x in packing.spread(self.query_key_value(normed)).chunk(3, dim=-1)
         )  # (N, K, H, T, W / H)
-        mixed = _attend(query, key, value, mask, memory)
-        tokens = tokens + change[2] * self.merge(mixed.transpose(-2, -3).flatten(-2))
+        mixed = _attend(query, key, value, mask, memory).transpose(-2, -3).flatten(-2)
+        tokens = tokens + change[2] * self.merge(packing.pack(mixed))
         normed = self.norm(tokens) * (1 + change[3]) + change[4]
         tokens = tokens + change[5] * self.feedforward(normed)
         return tokens, Memory(key[:, 0], value[:, 0])
