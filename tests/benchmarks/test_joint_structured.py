@@ -115,8 +115,6 @@ def _by_quadrature(
         mean = node.link(GRID)[:, None]
         if given[i]:
             message = _log_normal(values[i], mean, node.deviation)[:, 0]
-            if log_belief[i].any():
-                raise NotImplementedError("a given node with children")
         else:
             message = (_log_normal(GRID, mean, node.deviation) + log_belief[i]).logsumexp(1)
         log_belief[node.parent] += message
