@@ -19,7 +19,7 @@ NODES = 6
 def stirred() -> Callable[..., JointDensity]:
     """Makes a small network whose weights are all moved away from where they start."""
 
-    def make(*, layers: int = 2, size: float = 0.5, seed: int = 0, path: str = "flow matching"):
+    def make(*, layers: int = 2, size: float = 0.3, seed: int = 0, path: str = "flow matching"):
         torch.manual_seed(seed)
         config = JointConfig(width=16, layers=layers, heads=2, feedforward=24, path=path)
         network = JointDensity(NODES, config)

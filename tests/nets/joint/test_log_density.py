@@ -17,12 +17,12 @@ def whole(
     network: JointDensity, condition: Condition, width: float, cells: int
 ) -> tuple[Tensor, Tensor]:
     """A grid of values (C, L) about the unit, and the density (C,) there times the cell's size."""
-    size = condition.location.shape[1]
+    size = condition.base.location.shape[1]
     ticks = (torch.arange(cells) + 0.5) / cells * 2 * width - width
     units = torch.cartesian_prod(*[ticks] * size).view(-1, size)
     values = network.to_values(condition, units[None])
     density = log_density(network, condition, values, steps=12)[0].exp()
-    cell = condition.spread.prod() * (2 * width / cells) ** size
+    cell = condition.base.spread.prod() * (2 * width / cells) ** size
     return values[0], density * cell
 
 
@@ -76,9 +76,15 @@ def test_follows_the_units(network, question) -> None:
         network.velocity.bias.zero_()
     condition = asked(network, question, "gg?.??", "g?....")
     value = torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(0))
-    normal = torch.distributions.Normal(condition.location[:, None], condition.spread[:, None])
-    right = normal.log_prob(value).masked_fill(~condition.present[:, None], 0).sum(-1)
-    torch.testing.assert_close(log_density(network, condition, value), right)
+    found = log_density(network, condition, value)
+    for row, size in enumerate((3, 1)):
+        units = condition.base[row : row + 1]
+        lower = torch.eye(size) - units.slope[0, :size, :size]
+        normal = torch.distributions.MultivariateNormal(
+            units.location[0, :size],
+            scale_tril=torch.linalg.inv(lower) @ torch.diag(units.spread[0, :size]),
+        )
+        torch.testing.assert_close(found[row], normal.log_prob(value[row, :, :size]))
 
 
 def test_rows_with_empty_slots_are_as_they_were_alone(network, question) -> None:

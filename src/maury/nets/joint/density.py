@@ -1,15 +1,14 @@
 """One network for every conditional of a joint density (Gloeckler et al. 2024, arXiv:2404.09636).
 
 Given nodes become tokens of value, identity, error and state; latent nodes start from noise and
-are moved to data by the velocity that the network learns along a `Path`. Each latent node is
-learned in units of its own: a head reads the given nodes and says where the node lies and how
-widely (mean and spread of a normal density). What the velocity has to learn is of order one,
-however much or little is known; and few steps lead from noise to data.
+are moved to data by the velocity that the network learns along a `Path`. Latent nodes are
+learned in units of their own, those of the normal density that comes nearest (`NormalBase`). What
+the velocity has to learn is of order one, however much or little is known, and has no linear
+correlations; and few steps lead from noise to data.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -18,21 +17,18 @@ from torch import Tensor, nn
 
 from maury.errors import MauryError
 from maury.nets.config import JointConfig
+from maury.nets.joint.base import Base, NormalBase
 from maury.nets.joint.nodes import Nodes, Side
 from maury.nets.joint.paths import PATHS
 from maury.nets.joint.transformer import (
     Layer,
     Memory,
     Packing,
-    Reader,
     TimeFeatures,
     ValueFeatures,
 )
 
 __all__ = ["Condition", "JointDensity"]
-
-SPREADS = (1e-3, 10.0)
-"""Least and largest width that a latent node's own unit may have; nodes span about one."""
 
 STATES = 3
 """Given, latent, and the node that stands for nothing being given."""
@@ -50,8 +46,8 @@ class Condition:
         Whom latent nodes attend to: to nothing being given, to given nodes, to one another.
     token : Tensor (N, L, W)
         Latent nodes' identities, errors and units.
-    location, spread : Tensor (N, L)
-        Each latent node's own unit.
+    base : Base
+        The units.
     present : Tensor (N, L) bool
     read : Tensor (N, 1 + S, W)
         The given nodes' last tokens; the first stands for nothing being given.
@@ -62,8 +58,7 @@ class Condition:
     memory: tuple[Memory, ...]
     mask: Tensor
     token: Tensor
-    location: Tensor
-    spread: Tensor
+    base: Base
     present: Tensor
     read: Tensor
     told: Tensor
@@ -76,8 +71,7 @@ class Condition:
             tuple(memory[rows] for memory in self.memory),
             self.mask[rows],
             self.token[rows],
-            self.location[rows],
-            self.spread[rows],
+            self.base[rows],
             self.present[rows],
             self.read[rows],
             self.told[rows],
@@ -109,19 +103,18 @@ class JointDensity(nn.Module):
         self.state = nn.Embedding(STATES, width)
         self.features = ValueFeatures(config.frequencies)
         self.value_given = nn.Linear(self.features.count + 1, width)
-        self.value_latent = nn.Linear(self.features.count, width, bias=False)
+        self.value_latent = nn.Linear(2 * self.features.count, width, bias=False)
         self.error_latent = nn.Linear(1, width, bias=False)
         self.unit_latent = nn.Linear(2, width, bias=False)
         self.time = TimeFeatures(width)
         self.layers = nn.ModuleList(
             Layer(width, config.heads, config.feedforward) for _ in range(config.layers)
         )
-        self.reader = Reader(width, config.heads, config.feedforward)
-        self.unit = nn.Linear(width, 2)
+        self.base = NormalBase(width, config.heads, config.feedforward)
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.last = nn.Linear(width, 2 * width)
         self.velocity = nn.Linear(width, 1)
-        for zero in (self.unit, self.last, self.velocity):
+        for zero in (self.last, self.velocity):
             nn.init.zeros_(zero.weight)
             nn.init.zeros_(zero.bias)
 
@@ -141,15 +134,16 @@ class JointDensity(nn.Module):
         token = token + self.error_latent(latent.error[..., None])
         mask = _latent_mask(nodes)
         read = packing.spread(tokens)[:, 0]
-        location, spread = self._units(token, read, mask)
-        logs = torch.stack([location, torch.log(spread)], -1).detach()
-        token = token + self.unit_latent(logs)
+        slots = read.shape[1]
+        among_latent = mask[..., slots:] & latent.present[:, None] & latent.present[..., None]
+        base = self.base(token, read, mask[..., :slots], among_latent)
+        units = torch.stack([base.location, torch.log(base.spread)], -1).detach()
+        token = token + self.unit_latent(units)
         return Condition(
             memory=tuple(memory),
             mask=mask,
             token=token,
-            location=location,
-            spread=spread,
+            base=base,
             present=latent.present,
             read=read,
             told=told,
@@ -162,7 +156,10 @@ class JointDensity(nn.Module):
         """
         packing = Packing.of(condition.present, y.shape[1], dense=not self.training)
         still = condition.token[:, None].expand(-1, y.shape[1], -1, -1)
-        tokens = packing.pack(still) + self.value_latent(self.features(packing.pack(y)))
+        # In its own unit, and as it is: relations among nodes hold for the latter.
+        both = torch.stack([y, condition.base.detached().away(y)], -1)
+        features = self.features(packing.pack(both)).flatten(-2)
+        tokens = packing.pack(still) + self.value_latent(features)
         time = self.time(phi)
         for layer, memory in zip(self.layers, condition.memory, strict=True):
             tokens, _ = layer(tokens, packing, condition.mask, time=time, memory=memory)
@@ -187,8 +184,8 @@ class JointDensity(nn.Module):
             Draws the times and the noise.
         """
         present = condition.present
-        miss = (asked - condition.location) / condition.spread
-        units = 0.5 * miss.square() + torch.log(condition.spread)
+        miss = condition.base.to_units(asked[:, None])[:, 0]
+        units = 0.5 * miss.square() - condition.base.log_abs_det()
         time = self.path.times(len(condition), generator)
         noise = torch.randn(asked.shape, generator=generator)
         time, noise = time.to(asked.device), noise.to(asked.device)
@@ -203,11 +200,11 @@ class JointDensity(nn.Module):
 
     def to_values(self, condition: Condition, y: Tensor) -> Tensor:
         """Values (N, K, L) of latent nodes from data in their own units."""
-        return condition.location[:, None] + condition.spread[:, None] * y
+        return condition.base.to_values(y)
 
     def to_units(self, condition: Condition, value: Tensor) -> Tensor:
         """The inverse of `to_values`."""
-        return (value - condition.location[:, None]) / condition.spread[:, None]
+        return condition.base.to_units(value)
 
     def _given_tokens(self, given: Side, value: Tensor) -> Tensor:
         """Tokens (N, 1, 1 + S, W): nothing first, then the given nodes."""
@@ -215,13 +212,6 @@ class JointDensity(nn.Module):
         tokens = self.identity(given.identity) + self.state.weight[0] + self.value_given(numbers)
         nothing = self.state.weight[2].expand(len(value), 1, -1)
         return torch.cat([nothing, tokens], 1)[:, None]
-
-    def _units(self, token: Tensor, given: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Location and spread (N, L) of latent nodes, which here do not see one another."""
-        out = self.reader(token, given, mask[..., : given.shape[1]])
-        location, log_spread = self.unit(self.norm(out)).unbind(-1)
-        low, high = (math.log(end) for end in SPREADS)
-        return location, torch.exp(log_spread.clamp(low, high))
 
 
 def _with_nothing(present: Tensor, edges: Tensor | None) -> Tensor:

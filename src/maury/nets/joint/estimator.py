@@ -262,9 +262,9 @@ class JointEstimator(StarNetwork):
     def _on_graphs(self, question: Question) -> Question:
         """Let the attention of some rows follow the graph of the simulator.
 
-        Parameters depend on one another; each measurement depends on them, and the brightness on
-        measurements. Where measurements are given, parameters must attend to them: the edges go
-        both ways.
+        Parameters depend on one another, each measurement on them. Where measurements are given,
+        parameters must attend to them: the edges go both ways. A parameter that is left out would
+        tie the measurements to one another: there all nodes stay joined.
         """
         parameters, nodes = len(self.parameters_of_star), question.given.shape[1]
         place = torch.arange(nodes, device=question.given.device)
@@ -274,6 +274,7 @@ class JointEstimator(StarNetwork):
         kinds = torch.stack([torch.ones_like(directed), directed, undirected])
         told = question.given[:, parameters:].any(1).long()
         graph = torch.rand(len(question.given)).to(told.device) < GRAPHS
+        graph &= (question.given | question.latent)[:, :parameters].all(1)
         edges = kinds[torch.where(graph, 1 + told, 0)]
         return replace(question, edges=edges)
 

@@ -47,6 +47,8 @@ def draw_conditions(
     """
     n, nodes = here.shape
     device = here.device
+    if n == 0:
+        return here, here
     shares = torch.tensor(
         [
             conditions.posterior,

@@ -82,6 +82,8 @@ def adaptive(
     MauryError
         If that many steps do not suffice.
     """
+    if not y.numel():
+        return y
     phi, step = first, -0.05 * first
     slope = field(y, phi)
     for _ in range(most):
@@ -125,9 +127,9 @@ def predictor_corrector(
         y = x / math.sqrt(1 + narrow**2)
         score = (_data(y, field(y, there), there) - x) / narrow**2
         noise = torch.randn(y.shape, generator=generator).to(y)
-        norms = [z.square().mean().sqrt() for z in (noise, score)]
-        size = 2 * (signal_to_noise * norms[0] / norms[1].clamp(min=1e-12)) ** 2
-        x = x + size * score + torch.sqrt(2 * size) * noise
+        # Scores are of the size of 1 / sigma, or less: the same step for all rows.
+        size = 2 * (signal_to_noise * narrow) ** 2
+        x = x + size * score + math.sqrt(2 * size) * noise
         y = x / math.sqrt(1 + narrow**2)
     return y
 
