@@ -296,14 +296,3 @@ def test_a_wild_parallax_does_not_decide(
     alone, _ = scale.estimate(theta, seen(scale, simulator, magnitudes))
     wild = with_parallax(scale, simulator, magnitudes, 2 * 1000 / theta[:, 8], 30.0)
     assert (scale.estimate(theta, wild)[0] - alone).abs().max() < 0.1
-
-
-def test_models_that_learned_by_light_alone_go_on_so(
-    simulator: Simulator, theta: Tensor, magnitudes: Tensor
-) -> None:
-    names = simulator.parameters, simulator.channels
-    old = DistanceScale(simulator.table, *names, parallax=False)
-    parallax = with_parallax(old, simulator, magnitudes, 1000 / theta[:, 8], 500.0)
-    assert torch.equal(
-        old.to_real(theta, parallax), old.to_real(theta, seen(old, simulator, magnitudes))
-    )

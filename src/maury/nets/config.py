@@ -91,5 +91,3 @@ class NetworkConfig(_Config):
 
     encoder: Annotated[SetTransformerConfig | DeepSetConfig, Field(discriminator="kind")]
     flow: Annotated[MafConfig | SplineConfig | SequentialConfig, Field(discriminator="kind")]
-    distance: Literal["by light", "by light and parallax"] = "by light"
-    """What a distance is learned as the residual of; the first serves models that learned so."""

@@ -93,8 +93,6 @@ class DistanceScale:
         Names of theta's columns; teff, logg, mh, a_v, r_v are first, mass and q are among the rest.
     channels : tuple of str
         The model's; the table's bands are first.
-    parallax : bool
-        Whether it counts. Only models trained before it did leave it out.
     """
 
     def __init__(
@@ -102,10 +100,8 @@ class DistanceScale:
         table: MagnitudeTable,
         parameters: tuple[str, ...],
         channels: tuple[str, ...],
-        *,
-        parallax: bool = True,
     ) -> None:
-        self._parallax = channels.index("parallax") if parallax else None
+        self._parallax = channels.index("parallax")
         self._tables = {table.table.device: table}
         self._mass, self._ratio = parameters.index("mass"), parameters.index("q")
         self.column = parameters.index("distance")
@@ -134,8 +130,6 @@ class DistanceScale:
     def _modulus(self, known: Measurements) -> tuple[Tensor, Tensor]:
         """Distance moduli (N,) by parallax, and their inverse variances (N,)."""
         here = known.measured & (known.channel == self._parallax)
-        if self._parallax is None:
-            here = torch.zeros_like(here)
         value, sigma = (x.masked_fill(~here, 0.0).sum(1) for x in (known.value, known.sigma))
         credible = here.any(1) & (value > 0)
         value = torch.where(credible, value, 1.0)

@@ -74,10 +74,7 @@ def fingerprint(config: ModelConfig) -> str:
     joined = {"isochrones"} if config.simulator.isochrones == "mist" else set[str]()
     if not config.simulator.passbands:
         joined.add("passbands")
-    network = config.network
-    flow_by_light = isinstance(network, NetworkConfig) and network.distance == "by light"
-    by_light = {"distance"} if flow_by_light else set[str]()
-    left_out = {"simulator": joined, "network": by_light, "training": {"steps"}}
+    left_out = {"simulator": joined, "training": {"steps"}}
     return hashlib.sha256(config.model_dump_json(exclude=left_out).encode()).hexdigest()
 
 

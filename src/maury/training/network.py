@@ -28,11 +28,7 @@ def build_network(config: ModelConfig, simulator: Simulator | None = None) -> Ne
     parameters, channels = simulator.parameters, simulator.channels
     distance, populations = None, 0
     if config.simulator.placed:
-        parallax = (
-            isinstance(config.network, JointConfig)
-            or config.network.distance == "by light and parallax"
-        )
-        distance = DistanceScale(simulator.table, parameters, channels, parallax=parallax)
+        distance = DistanceScale(simulator.table, parameters, channels)
         populations = len(POPULATIONS)
     if isinstance(config.network, JointConfig):
         return JointEstimator(
