@@ -48,8 +48,15 @@ def test_pieces_carry_all_stars_and_fall_in_brightness_with_dust(
 
 
 def test_slopes_and_curvatures_are_those_of_finite_differences(
-    likelihood: ClusterLikelihood,
+    likelihood: ClusterLikelihood, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    usual = likelihood(*TRUTH)
+    # Pieces that drop out between two places would disturb the differences.
+    monkeypatch.setattr("maury.cluster.pairs._NEGLIGIBLE", 0.0)
+    whole = likelihood(*TRUTH)
+    assert usual is not None
+    assert whole is not None
+    assert usual.log_likelihood == pytest.approx(whole.log_likelihood, abs=0.1)
     found = likelihood._prepare(*TRUTH)
     assert found is not None
     pairs = likelihood._pairs(found)
@@ -62,7 +69,6 @@ def test_slopes_and_curvatures_are_those_of_finite_differences(
     for index in range(len(x)):
         step = 1e-3 * sigma * (np.arange(len(x)) == index)
         up, down = pairs.at(x + step), pairs.at(x - step)
-        # Slopes leave out pieces that a star is hardly on.
         slope = (up.value - down.value) / 2e-3
         assert slope == pytest.approx(sigma[index] * state.gradient[index], rel=0.01, abs=0.05)
         bend = -sigma * (up.gradient - down.gradient) / 2e-3
@@ -76,6 +82,30 @@ def test_the_truth_is_likelier_than_what_is_far_from_it(likelihood: ClusterLikel
         other = likelihood(*np.add(TRUTH, change))
         assert other is None or other.log_likelihood < best.log_likelihood - 3
     assert likelihood(2.0, 0.0, 400.0, 0.3, 0.05) is None
+
+
+def test_ages_move_isochrone_points_past_red_dwarfs_without_jumps(
+    likelihood: ClusterLikelihood,
+) -> None:
+    ages = TRUTH[0] + 0.004 * np.arange(12)
+    found = [likelihood(age, *TRUTH[1:]) for age in ages]
+    values = [evaluation.log_likelihood for evaluation in found if evaluation is not None]
+    assert len(values) == len(ages)
+    # The third differences of a parabola with noise of 1 have a variance of 20.
+    assert np.sqrt(np.mean(np.diff(values, 3) ** 2) / 20) < 0.3
+
+
+def test_coarse_models_carry_all_stars_on_fewer_pieces(likelihood: ClusterLikelihood) -> None:
+    model = likelihood.model
+    coarse = StellarModel(model.isochrones, model.table, coarse=True).sequence(8.5, 0.0, 0.3)
+    fine = model.sequence(8.5, 0.0, 0.3)
+    assert coarse is not None
+    assert fine is not None
+    assert np.exp(coarse.log_weight).sum() == pytest.approx(1.0)
+    assert 6 * len(coarse.q) < len(fine.q)
+    # No piece's model errors differ from its neighbour's by more than they may change along it.
+    change = np.abs(np.diff(fine.band_shape[fine.q == 0], axis=0)).max(1)
+    assert np.quantile(change, 0.95) < 0.06
 
 
 def test_without_errors_of_models_only_zero_points_are_shared(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal, norm
 
-from maury.cluster.sampling import adapted, effective_size, sample_importance
+from maury.cluster.sampling import adapted, climbed, effective_size, sample_importance
 
 
 def broad(rng: np.random.Generator, n: int = 300):
@@ -68,3 +68,18 @@ def test_places_without_models_are_left_out() -> None:
 def test_effective_size_of_equal_weights_is_their_number() -> None:
     assert effective_size(np.full(10, -3.0)) == pytest.approx(10)
     assert effective_size(np.array([0.0, -math.inf])) == pytest.approx(1)
+
+
+def test_a_climb_reaches_the_top_of_a_sharper_target() -> None:
+    rng = np.random.default_rng(3)
+    soft = multivariate_normal([4.0, -3.0], [[0.4, 0.3], [0.3, 0.9]])
+    sharp = multivariate_normal([4.5, -2.5], [[0.0004, 0.0003], [0.0003, 0.0009]])
+    pilot = sample_importance(
+        lambda z: float(soft.logpdf(z)), broad(rng), rng=rng, per_round=100, effective=60, most=900
+    )
+    path = climbed(lambda z: float(sharp.logpdf(z)), pilot, most=120)
+    assert len(path.z) <= 120
+    assert path.log_target.max() > sharp.logpdf(sharp.mean) - 2
+    places, density = adapted(path, rng, 200)
+    # Samples about the top can be weighted.
+    assert effective_size(sharp.logpdf(places) - density(places)) > 20

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import expit, logit
+from scipy.special import log_ndtr, ndtr, ndtri
 
 from maury.cluster.candidates import Candidates
 from maury.sky.populations.cluster_prior import ClusterPrior
@@ -28,6 +28,10 @@ _MH_WIDTH = 0.25
 class Coordinates:
     """Maps z (S, 5) to theta (S, 5) and knows densities over z.
 
+    Age, metallicity, dust and its spread are quantiles of about their priors on the scale of the
+    standard normal distribution. Where data leave one open, as the dust of a near cluster, its
+    density over z ends like a normal one, not in the long tail that logarithms have.
+
     Parameters
     ----------
     prior : ClusterPrior
@@ -43,9 +47,9 @@ class Coordinates:
         z = np.asarray(z)
         columns = []
         for column, (low, high) in ((0, self.prior.log_age), (1, self.prior.mh)):
-            columns.append(low + (high - low) * expit(z[..., column]))
-        a_v = np.exp(z[..., 3])
-        columns += [np.exp(z[..., 2]), a_v, self.prior.largest_spread * expit(z[..., 4]) * a_v]
+            columns.append(low + (high - low) * ndtr(z[..., column]))
+        a_v = -self._dust * log_ndtr(-z[..., 3])
+        columns += [np.exp(z[..., 2]), a_v, self.prior.largest_spread * ndtr(z[..., 4]) * a_v]
         return np.stack(columns, -1)
 
     def log_prior(self, z: Array) -> Array:
@@ -57,52 +61,47 @@ class Coordinates:
         density = self.prior.log_prob(torch.as_tensor(full)).numpy() + math.log(high - low)
         ranges = [bounds[1] - bounds[0] for bounds in (self.prior.log_age, self.prior.mh)]
         stretch = sum(math.log(r) + _log_bell(z[:, i]) for i, r in enumerate(ranges))
-        stretch += z[:, 2] + 2 * z[:, 3]
+        stretch += z[:, 2] + math.log(self._dust) + _log_bell(z[:, 3]) - log_ndtr(-z[:, 3])
         stretch += math.log(self.prior.largest_spread) + _log_bell(z[:, 4])
-        return np.asarray(density + stretch)
+        with np.errstate(divide="ignore"):
+            return np.asarray(density + stretch + np.log(theta[:, 3]))
 
     def broad_sample(self, n: int, rng: np.random.Generator) -> Array:
         """Places (n, 5): ages and spreads as in the prior, the rest about as in it."""
         middle, width = self.log_distance
-        return np.column_stack(
-            [
-                rng.logistic(size=n),
-                rng.normal(*self._mh, size=n),
-                middle + width * rng.standard_t(5, size=n),
-                self._log_dust + np.log(rng.exponential(size=n)),
-                rng.logistic(size=n),
-            ]
-        )
+        z = rng.standard_normal((n, 5))
+        mean, sigma = self._mh
+        z[:, 1] = mean + sigma * z[:, 1]
+        z[:, 2] = middle + width * rng.standard_t(5, size=n)
+        return z
 
     def broad_log_density(self, z: Array) -> Array:
         """Log density (S,) of `broad_sample`."""
         mean, sigma = self._mh
         middle, width = self.log_distance
         away = (z[:, 2] - middle) / width
-        dust = z[:, 3] - self._log_dust
         student = math.lgamma(3) - math.lgamma(2.5) - 0.5 * math.log(5 * math.pi)
         return np.asarray(
-            _log_bell(z[:, 0])
-            + _log_bell(z[:, 4])
-            - 0.5 * ((z[:, 1] - mean) / sigma) ** 2
-            - math.log(sigma * math.sqrt(2 * math.pi))
+            sum(_log_bell(z[:, i]) for i in (0, 3, 4))
+            + _log_bell((z[:, 1] - mean) / sigma)
+            - math.log(sigma)
             + student
             - 3 * np.log1p(away**2 / 5)
             - math.log(width)
-            + dust
-            - np.exp(np.minimum(dust, 700.0))
         )
 
     @property
     def _mh(self) -> tuple[float, float]:
         """Mean and width of the second coordinate where [Fe/H] is about the Sun's."""
         low, high = self.prior.mh
-        share = min(max(-low / (high - low), 0.05), 0.95)
-        return float(logit(share)), _MH_WIDTH / ((high - low) * share * (1 - share))
+        mean = float(ndtri(min(max(-low / (high - low), 0.05), 0.95)))
+        bell = math.exp(-0.5 * mean**2) / math.sqrt(2 * math.pi)
+        return mean, _MH_WIDTH / ((high - low) * bell)
 
     @property
-    def _log_dust(self) -> float:
-        return math.log(0.05 + self.prior.dust_per_kpc * math.exp(self.log_distance[0]) / 1000)
+    def _dust(self) -> float:
+        """Mean A_V, mag, of the prior about where the cluster is."""
+        return 0.05 + self.prior.dust_per_kpc * math.exp(self.log_distance[0]) / 1000
 
 
 def parallax_distance(stars: Candidates, prior: ClusterPrior) -> tuple[float, float]:
@@ -124,5 +123,5 @@ def parallax_distance(stars: Candidates, prior: ClusterPrior) -> tuple[float, fl
 
 
 def _log_bell(z: Array) -> Array:
-    """Log of the derivative of the logistic function."""
-    return np.asarray(-np.logaddexp(0, z) - np.logaddexp(0, -z))
+    """Log of the standard normal density."""
+    return np.asarray(-0.5 * z**2 - 0.5 * math.log(2 * math.pi))

@@ -16,7 +16,7 @@ from maury.cluster.coordinates import Coordinates, parallax_distance
 from maury.cluster.field import FieldModel
 from maury.cluster.likelihood import ClusterLikelihood, Evaluation, Noise
 from maury.cluster.posterior import ClusterPosterior, Diagnostics
-from maury.cluster.sampling import Density, Run, adapted, effective_size, sample_importance
+from maury.cluster.sampling import Density, Run, adapted, climbed, effective_size, sample_importance
 from maury.cluster.sequence import StellarModel
 from maury.sky.isochrones import Isochrones, load_isochrones
 from maury.sky.photometry import cached_table
@@ -27,12 +27,18 @@ __all__ = ["infer"]
 Array = NDArray[np.float64]
 Start = tuple[Array, Density]
 
-_PILOT_STARS = 60
+_PILOT_STARS = 40
 _PILOT_BLURS = (1.0, 0.3, 0.1)
 """Errors, mag, added to all measurements in turn: the way from afar is found by the softest target,
 since the sharp one is many thousand e-folds high and its mode a hundredth of the prior wide."""
 _RUNS = 2
 _APPROACHED = 25.0
+_CLIMBS, _CLIMB = 2, 80
+"""How often outliers are found and the top is climbed to in turn, and with how many evaluations."""
+
+_ROUND = 30
+"""Evaluations of a round of samples while searching; twice as many of one of those that count."""
+
 _EDGE = 1.0
 """Stars less than so many mag brighter than the models' least massive one are left out. There the
 models end, not the cluster: an age that moves the end past a star would gain by it. Pairs of the
@@ -112,55 +118,30 @@ def infer(
     streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(_RUNS + 3)]
 
     few = chosen.spread_over_magnitudes(_PILOT_STARS)
-    pilot_target = _Target(ClusterLikelihood(few, model, field, noise), coordinates)
-    start: Start = (
-        coordinates.broad_sample(evaluations // 5, streams[0]),
-        (coordinates.broad_log_density),
-    )
-    for blur in _PILOT_BLURS:
-        pilot_target.likelihood.blurred(blur)
-        pilot = sample_importance(
-            pilot_target,
-            start,
-            rng=streams[0],
-            per_round=max(evaluations // 20, 20),
-            effective=effective / 4,
-            most=evaluations // 3,
-        )
-        start = adapted(pilot, streams[0], max(evaluations // 20, 20))
-    best = coordinates.theta(pilot.z[int(np.argmax(pilot.log_target))])
-    limit = model.faintest(*best[[0, 1, 3]], band=everyone.reference) - _EDGE
-    chosen = everyone.brighter_than(limit + 5 * math.log10(best[2] / 10)).spread_over_magnitudes(
-        stars
-    )
-    likelihood = ClusterLikelihood(chosen, model, field, noise)
-    likelihood.find_outliers(*best)
-    # The way from the pilot's soft target to the sharp one is gone once, in short rounds.
-    places, density = adapted(pilot, streams[1], min(60, evaluations))
-    approach = sample_importance(
-        _Target(likelihood, coordinates),
-        (places, density),
-        rng=streams[1],
-        per_round=40,
-        effective=_APPROACHED,
-        most=evaluations,
-    )
+    coarse = StellarModel(isochrones, magnitudes, coarse=True)
+    soft = _Target(ClusterLikelihood(few, coarse, field, noise), coordinates)
+    pilot = _pilot(soft, evaluations, streams[0])
+    log_age, mh, distance, a_v, _ = coordinates.theta(pilot.best).tolist()
+    limit = model.faintest(log_age, mh, a_v, band=everyone.reference) - _EDGE
+    bright = everyone.brighter_than(limit + 5 * math.log10(distance / 10))
+    likelihood = ClusterLikelihood(bright.spread_over_magnitudes(stars), model, field, noise)
+    sharp = _Target(likelihood, coordinates)
+    approach = _approach(sharp, pilot, evaluations // 2, streams[1])
     runs, targets = [], []
     for rng in streams[2 : 2 + _RUNS]:
         target = _Target(likelihood, coordinates)
-        places, density = adapted(approach, rng, max(evaluations // 8, 20))
         runs.append(
             sample_importance(
                 target,
-                (places, density),
+                adapted(approach, rng, 2 * _ROUND),
                 rng=rng,
-                per_round=max(evaluations // 12, 20),
+                per_round=2 * _ROUND,
                 effective=effective,
                 most=evaluations,
             )
         )
         targets.append(target)
-    spent = len(pilot_target.evaluations) + len(approach.z)
+    spent = len(soft.evaluations) + len(sharp.evaluations)
     found = [e for target in targets for e in target.evaluations]
     return _gather(everyone, likelihood, coordinates, runs, found, spent, streams[-1], draws)
 
@@ -177,6 +158,43 @@ class _Target:
         found = self.likelihood(*self.coordinates.theta(z)) if np.isfinite(prior) else None
         self.evaluations.append(found)
         return -np.inf if found is None else prior + found.log_likelihood
+
+
+def _pilot(target: _Target, evaluations: int, rng: np.random.Generator) -> Run:
+    """From the whole prior, by errors that are less and less blurred, to about the cluster."""
+    coordinates = target.coordinates
+    start: Start = (
+        coordinates.broad_sample(evaluations // 6, rng),
+        coordinates.broad_log_density,
+    )
+    for blur in _PILOT_BLURS:
+        target.likelihood.blurred(blur)
+        found = sample_importance(
+            target,
+            start,
+            rng=rng,
+            per_round=_ROUND,
+            effective=_APPROACHED,
+            most=max(evaluations // 4, _ROUND),
+        )
+        start = adapted(found, rng, _ROUND)
+    return found
+
+
+def _approach(target: _Target, pilot: Run, most: int, rng: np.random.Generator) -> Run:
+    """Find outliers at the top of the target, and first samples of what is about it."""
+    path = pilot
+    for _ in range(_CLIMBS):
+        target.likelihood.find_outliers(*target.coordinates.theta(path.best))
+        path = climbed(target, path, most=_CLIMB)
+    return sample_importance(
+        target,
+        adapted(path, rng, _ROUND),
+        rng=rng,
+        per_round=_ROUND,
+        effective=_APPROACHED,
+        most=most,
+    )
 
 
 def _gather(

@@ -109,9 +109,13 @@ _FAR, _MOST = 50.0, 600
 """Log density below its best piece's at which a piece is not tried for a star, and how many are at
 most. With fewer the likelihood jumps where one takes another's place."""
 
-_STEPS, _GAIN = 6, 0.2
+_STEPS, _GAIN = 12, 0.1
 """Newton's steps towards the shared errors: how many at most, and the gain in log density below
 which the next is the last."""
+
+_TAKEN_OFF, _FARTHEST = (1.0, 0.6, 0.0), 1.0
+"""Shares of the missing information that steps are tried with, and how far, in units of the shared
+errors' prior widths, a step may go but for the last, which is safe."""
 
 _BLURS = (1.0, 0.3, 0.1, 0.03, 0.0)
 """Errors (mag) that are added while outliers are looked for: less and less."""
@@ -284,20 +288,22 @@ class ClusterLikelihood:
         x = self._begin.copy()
         state = pairs.at(x)
         for _ in range(_STEPS):
-            step = state.newton()
-            gain = 0.5 * float(step @ state.gradient)
+            step, gain = state.newton()
             if gain < _GAIN:
                 # The last step's gain is known without evaluating it.
                 x = x + step
                 break
             gain = 0.0
-            for shrink in (1.0, 0.5, 0.2, 0.05):
-                trial = pairs.at(x + shrink * step)
+            for most in _TAKEN_OFF:
+                step, _ = state.newton(most)
+                if most and np.abs(step / self.prior_sigma).max() > _FARTHEST:
+                    continue
+                trial = pairs.at(x + step)
                 if trial.value > state.value:
                     break
             else:
                 break
-            x, state = x + shrink * step, trial
+            x, state = x + step, trial
         factor = state.factor
         log_det = 2 * np.log(np.diag(factor[0])).sum()
         prior = -np.log(self.prior_sigma).sum()

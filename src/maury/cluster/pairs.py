@@ -26,8 +26,11 @@ Array = NDArray[np.float64]
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
-_NEGLIGIBLE = 1e-4
+_NEGLIGIBLE = 1e-3
 """Share of a star below which a piece is left out where shared errors are found."""
+
+_SHARES = (1.0, 0.9, 0.6, 0.0)
+"""Of the missing information, taken off in turn."""
 
 _POOR = 25.0
 """Log density below that of a star's best piece at which another is left out: it may still become
@@ -272,20 +275,36 @@ class _Chosen:
 
 
 class State:
-    """The log density of the shared errors at one place."""
+    """The log density of the shared errors at one place.
+
+    The curvature is what would be known if each star's piece were, less what is missing of it.
+    Far from the mode, or where a star wavers between two pieces, it is hardly positive; then only
+    a share of what is missing is taken off. With none, a step is one of the EM algorithm.
+    """
 
     def __init__(
         self, value: float, gradient: Array, complete: Array, missing: Array, member: Array
     ) -> None:
         self.value, self.gradient, self.member = value, gradient, member
-        try:
-            self.factor = cho_factor(complete - missing, lower=True)
-        except LinAlgError:
-            # Far from the mode the mixture curves upwards; what is known of it without is safe.
-            self.factor = cho_factor(complete, lower=True)
+        self._complete, self._missing = complete, missing
+        self.factor, self.share = self._largest(_SHARES)
 
-    def newton(self) -> Array:
-        return np.asarray(cho_solve(self.factor, self.gradient))
+    def newton(self, most: float = 1.0) -> tuple[Array, float]:
+        """Step (D,) towards the mode with no more than a share of the missing taken off; gain."""
+        factor = self.factor
+        if most < self.share:
+            factor, _ = self._largest(tuple(s for s in _SHARES if s <= most))
+        step = np.asarray(cho_solve(factor, self.gradient))
+        return step, 0.5 * float(step @ self.gradient)
+
+    def _largest(self, shares: tuple[float, ...]) -> tuple[tuple[Array, bool], float]:
+        """Cholesky factor with the first of the shares that leaves the curvature positive."""
+        for share in shares[:-1]:
+            try:
+                return cho_factor(self._complete - share * self._missing, lower=True), share
+            except LinAlgError:
+                continue
+        return cho_factor(self._complete, lower=True), 0.0
 
 
 def _moments(a: Array, b: Array, weight: Array) -> Array:

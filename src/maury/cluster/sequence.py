@@ -8,14 +8,16 @@ precise photometry does not fall between two models.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from maury.cluster.model_errors import band_shapes, own_temperature, temperature_shapes
-from maury.sky.isochrones import Isochrones, Phase, overall_metallicity
+from maury.sky.isochrones import Isochrones, IsochroneStars, Phase, overall_metallicity
 from maury.sky.photometry import MagnitudeTable
 from maury.sky.populations import binaries
 from maury.sky.populations.imf import Kroupa
@@ -34,6 +36,14 @@ _TWIN = 2.5 * np.log10(2.0)
 _DUST_STEP = 0.1
 _WARM_STEP = 0.01
 """In A_V and in ln Teff: how far apart the models are that derivatives are taken from."""
+
+_THINNED = 4
+"""Of the isochrones' points, every how many is one of a coarse model's."""
+
+_SMOOTH = 0.05
+"""Change of the shapes of the models' errors along a piece above which it is divided. Along a piece
+they are taken to be constant; where few isochrone points stand for the red dwarfs, the likelihood
+of each would go up and down by 1 as ages move those points past it."""
 
 
 @dataclass(frozen=True)
@@ -87,17 +97,23 @@ class StellarModel:
     isochrones : Isochrones
     table : MagnitudeTable
         In the bands of the candidates, in their order.
+    coarse : bool
+        With few and long pieces: enough where errors of 0.1 mag and more are added.
     """
 
-    def __init__(self, isochrones: Isochrones, table: MagnitudeTable) -> None:
+    def __init__(
+        self, isochrones: Isochrones, table: MagnitudeTable, *, coarse: bool = False
+    ) -> None:
         self.isochrones = isochrones
         self.table = table
-        self._eep = isochrones.eep
+        self._eep = isochrones.eep[::_THINNED] if coarse else isochrones.eep
+        self._smooth = math.inf if coarse else _SMOOTH
         imf = Kroupa(0.08, 150.0)
         mass = torch.logspace(np.log10(0.081), np.log10(149.0), 200, dtype=torch.float64)
         self._log_mass = np.log(mass.numpy())
         self._log_imf = imf.log_prob(mass).numpy()
-        low, high = _Q_EDGES[:-1], _Q_EDGES[1:]
+        self._edges = _Q_EDGES[::2] if coarse else _Q_EDGES
+        low, high = self._edges[:-1], self._edges[1:]
         self._q = np.concatenate([[0.0], (low + high) / 2])
         middle = torch.as_tensor(self._q[1:])
         density = binaries.log_prob(middle[None, :], mass[:, None]).exp().numpy()
@@ -119,6 +135,7 @@ class StellarModel:
         """
         overall = overall_metallicity(torch.tensor([mh]))
         stars = self.isochrones.at(overall, log_age, self._eep)
+        stars = self.isochrones.at(overall, log_age, self._divided(stars))
         alive = stars.inside & (stars.phase < int(Phase.POST_AGB))
         if int(alive.sum()) < 10:
             return None
@@ -157,6 +174,18 @@ class StellarModel:
         )
         return self._pieces(nodes, seen)
 
+    def _divided(self, stars: IsochroneStars) -> Tensor:
+        """Phases, more of them where the shapes of the models' errors change fast."""
+        shapes = torch.cat(
+            [band_shapes(stars.teff), temperature_shapes(stars.teff, stars.logg)[:, 1:-1]], -1
+        )
+        change = shapes.diff(dim=0).abs().amax(-1).nan_to_num(0.0)
+        count = (change / self._smooth).ceil().clamp(min=1).long()
+        first = torch.repeat_interleave(self._eep[:-1], count)
+        gap = torch.repeat_interleave(self._eep.diff() / count, count)
+        place = torch.arange(len(first)) - torch.repeat_interleave(count.cumsum(0) - count, count)
+        return torch.cat([first + place * gap, self._eep[-1:]])
+
     def faintest(self, log_age: float, mh: float, a_v: float, *, band: int) -> float:
         """Magnitude at 10 pc of the least massive single star in the band of that number."""
         pieces = self.sequence(log_age, mh, a_v)
@@ -184,7 +213,7 @@ class StellarModel:
         # Evenly spread within each interval of mass ratios.
         blend = np.zeros_like(light)
         blend[1:] = np.gradient(light[1:], self._q[1:], axis=0)
-        blend[1:] *= (np.diff(_Q_EDGES) / np.sqrt(12.0))[:, None, None]
+        blend[1:] *= (np.diff(self._edges) / np.sqrt(12.0))[:, None, None]
         share = np.stack(
             [np.interp(middle[here], self._log_mass, column) for column in self._share.T]
         )
