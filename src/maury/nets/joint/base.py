@@ -5,7 +5,8 @@ Each latent node has a location, a spread, and slopes on the latent nodes before
     z_i = location_i + sum_{j < i} slope_ij (z_j - location_j) + spread_i r_i,
 
 learned by maximum likelihood, so that r is a standard normal wherever the density is normal, with
-whatever correlations. The velocity is left with what is not.
+whatever correlations. The location has slopes on the given nodes' values in turn: a product that
+layers of attention only learn slowly. The velocity is left with what is not normal.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from maury.nets.flow import bounded
 from maury.nets.joint.transformer import Reader
 
 __all__ = ["Base", "NormalBase"]
+
+LINEAR = 5.0
+"""Given values (whitened) up to which locations may follow them in proportion."""
 
 WIDEST = 7.0
 """Bound on |log spread|: nodes span about one."""
@@ -86,11 +90,14 @@ class NormalBase(nn.Module):
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.unit = nn.Linear(width, 2)
         self.after, self.before = nn.Linear(width, width), nn.Linear(width, width)
-        for zero in (self.unit, self.after):
+        self.upon, self.told = nn.Linear(width, width), nn.Linear(width, width)
+        for zero in (self.unit, self.after, self.upon):
             nn.init.zeros_(zero.weight)
             nn.init.zeros_(zero.bias)
 
-    def forward(self, latent: Tensor, given: Tensor, to_given: Tensor, among: Tensor) -> Base:
+    def forward(
+        self, latent: Tensor, given: Tensor, value: Tensor, to_given: Tensor, among: Tensor
+    ) -> Base:
         """Units of latent nodes.
 
         Parameters
@@ -98,6 +105,8 @@ class NormalBase(nn.Module):
         latent : Tensor (N, L, W)
             Tokens that know neither value nor time.
         given : Tensor (N, S, W)
+        value : Tensor (N, S)
+            Of the given nodes.
         to_given : Tensor (N, L, S) bool
             Whom each latent node may read.
         among : Tensor (N, L, L) bool
@@ -105,10 +114,19 @@ class NormalBase(nn.Module):
         """
         read = self.norm(self.reader(latent, given, to_given))
         location, log_spread = self.unit(read).unbind(-1)
-        slope = self.after(read) @ self.before(read).transpose(1, 2) / math.sqrt(read.shape[-1])
+        # Linear up to a few times a node's usual width: wild values must not carry all along.
+        value = LINEAR * torch.tanh(value / LINEAR)
+        upon = _products(self.upon(read), self.told(self.norm(given))).masked_fill(~to_given, 0.0)
+        location = location + (upon @ value[..., None]).squeeze(-1)
+        slope = _products(self.after(read), self.before(read))
         earlier = torch.ones(among.shape[1:], dtype=torch.bool, device=among.device).tril(-1)
         return Base(
             location=location,
             spread=torch.exp(bounded(log_spread, WIDEST)),
             slope=slope.masked_fill(~(among & earlier), 0.0),
         )
+
+
+def _products(one: Tensor, other: Tensor) -> Tensor:
+    """Products (N, L, S) of vectors (N, L, W) and (N, S, W), of order one."""
+    return one @ other.transpose(1, 2) / math.sqrt(one.shape[-1])

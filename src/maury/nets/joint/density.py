@@ -136,7 +136,8 @@ class JointDensity(nn.Module):
         read = packing.spread(tokens)[:, 0]
         slots = read.shape[1]
         among_latent = mask[..., slots:] & latent.present[:, None] & latent.present[..., None]
-        base = self.base(token, read, mask[..., :slots], among_latent)
+        value = F.pad(nodes.value, (1, 0))
+        base = self.base(token, read, value, mask[..., :slots], among_latent)
         units = torch.stack([base.location, torch.log(base.spread)], -1).detach()
         token = token + self.unit_latent(units)
         return Condition(
