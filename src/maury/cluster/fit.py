@@ -59,15 +59,16 @@ def infer(
     noise: Noise | None = None,
     isochrones: Isochrones | None = None,
     library: str = "phoenix-kurucz",
-    stars: int = 200,
+    stars: int = 100,
     draws: int = 1000,
-    effective: float = 200.0,
-    evaluations: int = 1500,
+    effective: float = 100.0,
+    evaluations: int = 600,
 ) -> ClusterPosterior:
     """Infer theta_C from a table of candidate members.
 
     The stars' exact marginal likelihoods are multiplied, never approximate posteriors, with errors
-    that stars share integrated out and the prior counted once; see `maury.cluster.likelihood`. Two
+    that stars share integrated out and the prior counted once; see `maury.cluster.likelihood`. From
+    the whole prior the cluster is approached by errors less and less blurred, then climbed to. Two
     runs of adaptive importance sampling, apart but for where they begin, must agree
     (`ClusterPosterior.diagnostics`).
 
