@@ -124,10 +124,9 @@ class JointDensity(nn.Module):
         packing = Packing.of(told, 1, dense=not self.training)
         tokens = packing.pack(self._given_tokens(nodes.given, nodes.value))
         among = _with_nothing(nodes.given.present, nodes.among_given)
-        still = tokens.new_zeros(1, tokens.shape[-1])
         memory: list[Memory] = []
         for layer in self.layers:
-            tokens, kept = layer(tokens, packing, among, time=still)
+            tokens, kept = layer(tokens, packing, among)
             memory.append(kept)
         latent = nodes.latent
         token = self.identity(latent.identity) + self.state.weight[1]

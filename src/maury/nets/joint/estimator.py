@@ -43,7 +43,7 @@ the gaps of surveys, which leave about half of all nodes empty as it is."""
 GRAPHS = 0.2
 """Share of training rows whose attention follows the simulator's graph instead of joining all."""
 
-LENGTHS = 3
+LENGTHS = 2
 """Batches are cut into this many parts of similar numbers of nodes, which saves padding."""
 
 

@@ -121,7 +121,7 @@ class TimeFeatures(nn.Module):
 
 
 class Layer(nn.Module):
-    """Pre-norm attention and feed-forward, both modulated by the time."""
+    """Pre-norm attention and feed-forward, both modulated by the time where there is one."""
 
     def __init__(self, width: int, heads: int, feedforward: int) -> None:
         super().__init__()
@@ -146,7 +146,7 @@ class Layer(nn.Module):
         packing: Packing,
         mask: Tensor,
         *,
-        time: Tensor,
+        time: Tensor | None = None,
         memory: Memory | None = None,
     ) -> tuple[Tensor, Memory]:
         """New tokens, and their own keys and values.
@@ -159,20 +159,27 @@ class Layer(nn.Module):
             Where they belong.
         mask : Tensor (N, T, S + T) or (N, T, T) bool
             Whom each token attends to: nodes of the memory first, where there is one.
-        time : Tensor (N or 1, W)
+        time : Tensor (N or 1, W), optional
+            Given nodes have none.
         memory : Memory, optional
             Of S given nodes.
         """
-        change = packing.each(self.modulation(time)).chunk(6, dim=-1)
-        normed = self.norm(tokens) * (1 + change[0]) + change[1]
+        change = None if time is None else packing.each(self.modulation(time)).chunk(6, dim=-1)
+        normed = self.norm(tokens)
+        if change is not None:
+            normed = normed * (1 + change[0]) + change[1]
         query, key, value = (
             x.unflatten(-1, (self.heads, -1)).transpose(-2, -3)
             for x in packing.spread(self.query_key_value(normed)).chunk(3, dim=-1)
         )  # (N, K, H, T, W / H)
         mixed = _attend(query, key, value, mask, memory).transpose(-2, -3).flatten(-2)
-        tokens = tokens + change[2] * self.merge(packing.pack(mixed))
-        normed = self.norm(tokens) * (1 + change[3]) + change[4]
-        tokens = tokens + change[5] * self.feedforward(normed)
+        merged = self.merge(packing.pack(mixed))
+        tokens = tokens + (merged if change is None else change[2] * merged)
+        normed = self.norm(tokens)
+        if change is not None:
+            normed = normed * (1 + change[3]) + change[4]
+        out = self.feedforward(normed)
+        tokens = tokens + (out if change is None else change[5] * out)
         return tokens, Memory(key[:, 0], value[:, 0])
 
 
@@ -209,10 +216,13 @@ def _attend(
     """Attention (N, K, H, T, d) of draws to their own nodes and to the memory they share."""
     n, draws, heads, count, size = query.shape
     if draws == 1:
+        # Four dimensions, or torch takes a slower way.
+        query, key, value = query[:, 0], key[:, 0], value[:, 0]
         if memory is not None:
-            key = torch.cat([memory.key[:, None], key], -2)
-            value = torch.cat([memory.value[:, None], value], -2)
-        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None])
+            key = torch.cat([memory.key, key], -2)
+            value = torch.cat([memory.value, value], -2)
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None])
+        return mixed[:, None]
     score = query @ key.transpose(-1, -2)
     kept = 0 if memory is None else memory.key.shape[-2]
     if memory is not None:
