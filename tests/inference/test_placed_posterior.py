@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from maury.flags import Flag
+from maury.inference import by_flow
 from maury.inference import posterior as module
 from maury.inference.blocks import contexts
 from maury.inference.completion import COMPLETED
@@ -100,7 +101,7 @@ def test_a_star_is_the_same_alone_and_in_any_chunk(
     theta = together[..., : len(post.parameters)]
     density = post.log_prob(some, theta)
     monkeypatch.setattr(module, "STARS_AT_ONCE", 70)
-    monkeypatch.setattr(module, "DRAWS_AT_ONCE", 3)
+    monkeypatch.setattr(by_flow, "DRAWS_AT_ONCE", 3)
     close(post.sample(some, 8, seed=3).values, together)
     torch.testing.assert_close(post.log_prob(some, theta), density, rtol=1e-4, atol=1e-2)
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from maury.errors import MauryError
 from maury.flags import Flag
+from maury.inference import by_flow
 from maury.inference import posterior as module
 from maury.inference.draws import Draws
 from maury.inference.noise import keyed_uniform
@@ -84,7 +85,7 @@ def test_a_star_is_the_same_alone_first_last_and_in_any_chunk(
         alone = post.sample(everyone[i : i + 1], 8, seed=3)
         close(alone, Draws(together.values[:, i : i + 1], post.parameters))
     monkeypatch.setattr(module, "STARS_AT_ONCE", 300)
-    monkeypatch.setattr(module, "DRAWS_AT_ONCE", 700)
+    monkeypatch.setattr(by_flow, "DRAWS_AT_ONCE", 700)
     close(post.sample(everyone, 8, seed=3), together)
 
 
@@ -95,7 +96,7 @@ def test_densities_are_the_same_in_any_chunk(
     theta = post.sample(some, 16).values
     together = post.log_prob(some, theta)
     monkeypatch.setattr(module, "STARS_AT_ONCE", 30)
-    monkeypatch.setattr(module, "DRAWS_AT_ONCE", 70)
+    monkeypatch.setattr(by_flow, "DRAWS_AT_ONCE", 70)
     torch.testing.assert_close(post.log_prob(some, theta), together, rtol=1e-5, atol=1e-4)
 
 
