@@ -98,9 +98,14 @@ class StarNetwork(nn.Module):
         return theta
 
     def _to_real(self, theta: Tensor, seen: Seen | None) -> Tensor:
-        columns = [p.to_real(theta[..., i]) for i, p in enumerate(self.parameters_of_star)]
+        z = self._real(theta)
         if self.distance is not None:
-            columns[self.distance.column] = self.distance.to_real(theta, _given(seen))
+            z[..., self.distance.column] = self.distance.to_real(theta, _given(seen))
+        return z
+
+    def _real(self, theta: Tensor) -> Tensor:
+        """Each parameter by its own bijection, the distance, too."""
+        columns = [p.to_real(theta[..., i]) for i, p in enumerate(self.parameters_of_star)]
         return torch.stack(columns, dim=-1)
 
 

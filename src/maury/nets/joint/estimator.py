@@ -19,7 +19,7 @@ from maury.nets.distance import DistanceScale, Seen
 from maury.nets.flow import normal_quantile
 from maury.nets.joint.density import Condition, JointDensity
 from maury.nets.joint.log_density import log_density
-from maury.nets.joint.masks import Conditions, draw_conditions
+from maury.nets.joint.masks import Conditions, draw_conditions, graph_edges
 from maury.nets.joint.nodes import Nodes
 from maury.nets.joint.samplers import angles, multistep
 from maury.nets.joint.transformer import Reader
@@ -269,9 +269,9 @@ class JointEstimator(StarNetwork):
         parameters, nodes = len(self.parameters_of_star), question.given.shape[1]
         place = torch.arange(nodes, device=question.given.device)
         star = place < parameters
-        directed = star[None, :] | (place[:, None] == place[None, :])
-        undirected = directed | star[:, None]
-        kinds = torch.stack([torch.ones_like(directed), directed, undirected])
+        parents = star.expand(nodes, nodes)
+        graphs = [graph_edges(parents, undirected=undirected) for undirected in (False, True)]
+        kinds = torch.stack([torch.ones_like(graphs[0]), *graphs])
         told = question.given[:, parameters:].any(1).long()
         graph = torch.rand(len(question.given)).to(told.device) < GRAPHS
         graph &= (question.given | question.latent)[:, :parameters].all(1)
@@ -281,10 +281,6 @@ class JointEstimator(StarNetwork):
     def _is_knowledge(self, known: Measurements) -> Tensor:
         names = [name.startswith("prior_") for name in known.channels]
         return torch.tensor(names, device=known.device)[known.channel]
-
-    def _real(self, theta: Tensor) -> Tensor:
-        columns = [p.to_real(theta[..., i]) for i, p in enumerate(self.parameters_of_star)]
-        return torch.stack(columns, dim=-1)
 
 
 class _Populations(nn.Module):
