@@ -18,7 +18,7 @@ import torch
 
 from maury.inference.posterior import SHIPPED, Posterior
 from maury.inference.quantiles import quantiles
-from maury.training.folder import load_model, write_weights
+from maury.training.folder import load_model, seal_model, write_weights
 
 STARS, DRAWS = 2000, 256
 ALLOWED = 0.01
@@ -40,6 +40,7 @@ def main() -> None:
     write_weights(target, halved if half else network, half=half)
     for name in ("config.toml", "card.md"):
         shutil.copyfile(run / name, target / name)
+    seal_model(target)
     size = (target / "model.safetensors").stat().st_size / 1e6
     print(f"{target}: {'half' if half else 'single'} precision, {size:.1f} MB")
 

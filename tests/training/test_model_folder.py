@@ -11,10 +11,12 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from maury.errors import MauryError
+from maury.inference.posterior import SHIPPED, model_names
 from maury.training.checkpoint import Progress
 from maury.training.config import ModelConfig, read_config, write_config
-from maury.training.folder import load_model, save_model, write_weights
+from maury.training.folder import load_model, save_model, seal_model, write_weights
 
+WEIGHTS, CONFIG, SUMS = "model.safetensors", "config.toml", "SHA256SUMS"
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))
 
 
@@ -83,34 +85,77 @@ def cut(folder: Path) -> None:
     [
         (flip_a_bit, r"model\.safetensors: wrong hash"),
         (cut, r"model\.safetensors: not readable weights"),
-        (lambda f: (f / "model.safetensors").write_bytes(b"\x80\x04pickle"), "not readable"),
-        (lambda f: (f / "model.safetensors").unlink(), r"model\.safetensors: .* are missing"),
-        (lambda f: (f / "config.toml").unlink(), r"config\.toml: there is no such config"),
-        (lambda f: (f / "config.toml").write_text("version ="), "not a readable TOML"),
-        (lambda f: (f / "config.toml").write_bytes(b"\xff\xfe"), "not a readable TOML"),
-        (lambda f: rewrite(f / "model.safetensors", {"format": "7"}, {}), "format 7"),
+        (lambda f: (f / WEIGHTS).write_bytes(b"\x80\x04pickle"), "not readable"),
+        (lambda f: (f / WEIGHTS).unlink(), r"model\.safetensors: .* are missing"),
+        (lambda f: (f / CONFIG).unlink(), r"config\.toml: there is no such config"),
+        (lambda f: (f / CONFIG).write_text("version ="), "not a readable TOML"),
+        (lambda f: (f / CONFIG).write_bytes(b"\xff\xfe"), "not a readable TOML"),
+        (lambda f: (f / CONFIG).write_text("version = " + "9" * 5000), "not a readable TOML"),
+        (lambda f: (f / CONFIG).write_text("version = " + "[" * 5000), "not a readable TOML"),
+        (lambda f: rewrite(f / WEIGHTS, {"format": "7"}, {}), "format 7"),
+        (lambda f: rewrite(f / WEIGHTS, {}, {"centre": torch.zeros(5)}), "wrong hash"),
         (
-            lambda f: rewrite(f / "model.safetensors", {}, {"centre": torch.zeros(5)}),
-            "wrong hash",
-        ),
-        (
-            lambda f: rewrite(f / "model.safetensors", {"parameters": '["teff", "age"]'}, {}),
+            lambda f: rewrite(f / WEIGHTS, {"parameters": '["teff", "age"]'}, {}),
             "parameters or channels",
         ),
-        (lambda f: rewrite(f / "model.safetensors", {"channels": "[]"}, {}), "or channels"),
-        (lambda f: edit(f / "config.toml", "2MASS.J", "2MASS.H"), "or channels"),
-        (lambda f: edit(f / "config.toml", "width = 32", "width = 64"), "do not fit config"),
-        (lambda f: edit(f / "config.toml", "version = 1", "version = 9"), "'version'"),
-        (lambda f: edit(f / "config.toml", "width = 32", "widht = 32"), "widht|width"),
-        (lambda f: edit(f / "config.toml", '"deep_set"', '"shallow"'), r"network\.encoder"),
-        (lambda f: edit(f / "config.toml", "layers = 1", "layers = -1"), r"layers"),
+        (lambda f: rewrite(f / WEIGHTS, {"channels": "[]"}, {}), "or channels"),
+        (lambda f: rewrite(f / WEIGHTS, {"channels": "[broken"}, {}), "or channels"),
+        (lambda f: edit(f / CONFIG, "2MASS.J", "2MASS.H"), "or channels"),
+        (lambda f: edit(f / CONFIG, "width = 32", "width = 64"), "do not fit config"),
+        (lambda f: edit(f / CONFIG, "version = 1", "version = 9"), "'version'"),
+        (lambda f: edit(f / CONFIG, "width = 32", "widht = 32"), "widht|width"),
+        (lambda f: edit(f / CONFIG, '"deep_set"', '"shallow"'), r"network\.encoder"),
+        (lambda f: edit(f / CONFIG, "layers = 1", "layers = -1"), r"layers"),
     ],
 )
 def test_damage_is_named(folder: Path, spoil: Callable[[Path], object], message: str) -> None:
+    """In a folder without a seal, too."""
+    (folder / SUMS).unlink()
     spoil(folder)
     with pytest.raises(MauryError, match=message) as caught:
         load_model(folder)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (flip_a_bit, r"model\.safetensors: wrong hash"),
+        (cut, r"model\.safetensors: wrong hash"),
+        (lambda f: (f / WEIGHTS).unlink(), r"model\.safetensors: .* are missing"),
+        (lambda f: edit(f / CONFIG, "jitter = 0.01", "jitter = 0.02"), "config.toml: wrong hash"),
+        (lambda f: edit(f / CONFIG, "version = 1", "version = 9"), "'version'"),
+        (lambda f: edit(f / SUMS, CONFIG, "config.tom"), "SHA256SUMS: damaged, config.toml"),
+        (lambda f: edit(f / SUMS, WEIGHTS, CONFIG), "SHA256SUMS: damaged, config.toml"),
+        (lambda f: (f / SUMS).write_bytes(b""), "SHA256SUMS: damaged"),
+        (lambda f: (f / SUMS).write_bytes(b"\xff"), "SHA256SUMS: not a readable list"),
+    ],
+)
+def test_a_seal_tells_of_any_change(
+    folder: Path, spoil: Callable[[Path], object], message: str
+) -> None:
+    spoil(folder)
+    with pytest.raises(MauryError, match=message) as caught:
+        load_model(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_config_that_fits_the_weights_of_another_model_is_refused(
+    folder: Path, tiny: dict[str, Any]
+) -> None:
+    """It has the same channels and shapes: only the seal tells."""
+    other = tiny["simulator"] | {"prior": "box"}
+    write_config(ModelConfig.model_validate(tiny | {"simulator": other}), folder / CONFIG)
+    with pytest.raises(MauryError, match=r"config\.toml: wrong hash"):
+        load_model(folder)
+    seal_model(folder)
+    assert load_model(folder)[0].simulator.prior == "box"
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_shipped_models_are_sealed(name: str) -> None:
+    assert (SHIPPED / name / SUMS).exists()
+    assert load_model(SHIPPED / name)[0].name == name
 
 
 def test_an_unknown_entry_is_named(tiny: dict[str, Any], tmp_path: Path) -> None:

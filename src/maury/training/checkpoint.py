@@ -6,6 +6,7 @@ while writing leaves the previous checkpoint whole. Nothing is pickled.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from maury.errors import MauryError
+from maury.training.seals import hash_of_tensors
 
 __all__ = ["Progress", "load_checkpoint", "save_checkpoint"]
 
@@ -46,9 +48,11 @@ def save_checkpoint(
     }
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{key}": value for key, value in state.items()}
+    tensors = {key: value.detach().cpu().clone() for key, value in tensors.items()}
+    stand = json.dumps(asdict(progress))
+    metadata = {"progress": stand, "config": config_hash, "sha256": _hash(tensors, stand)}
     partial = path.with_suffix(".partial")
-    metadata = {"progress": json.dumps(asdict(progress)), "config": config_hash}
-    save_file({key: value.clone() for key, value in tensors.items()}, partial, metadata)
+    save_file(tensors, partial, metadata)
     os.replace(partial, path)
 
 
@@ -70,6 +74,11 @@ def load_checkpoint(
         raise MauryError(f"{path}: not a readable checkpoint ({error})") from None
     if metadata.get("config") != config_hash:
         raise MauryError(f"{path}: this checkpoint was written with another config; start anew")
+    stand = metadata.get("progress", "")
+    found = _hash(tensors, stand)
+    # Runs that began before there was a hash may go on.
+    if metadata.get("sha256", found) != found:
+        raise MauryError(f"{path}: wrong hash, this checkpoint is damaged; start anew")
     for name, module in modules.items():
         module.load_state_dict(_below(tensors, f"{name}/"))
     optimizer.load_state_dict(
@@ -78,7 +87,11 @@ def load_checkpoint(
             "param_groups": optimizer.state_dict()["param_groups"],
         }
     )
-    return Progress(**json.loads(metadata["progress"]))
+    return Progress(**json.loads(stand))
+
+
+def _hash(tensors: dict[str, Tensor], progress: str) -> str:
+    return hashlib.sha256((hash_of_tensors(tensors) + progress).encode()).hexdigest()
 
 
 def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

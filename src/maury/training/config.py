@@ -92,7 +92,7 @@ def read_config(path: Path | str) -> ModelConfig:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise MauryError(f"{path}: there is no such config file") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise MauryError(f"{path}: not a readable TOML file ({error})") from None
     simulator = content.get("simulator")
     if isinstance(simulator, dict) and isinstance(simulator.get("passbands"), dict):

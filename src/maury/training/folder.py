@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
@@ -17,8 +15,9 @@ from maury.simulator import Simulator
 from maury.training.checkpoint import Progress
 from maury.training.config import ModelConfig, read_config, write_config
 from maury.training.network import Network, build_network
+from maury.training.seals import check_seal, hash_of_tensors, seal
 
-__all__ = ["FORMAT_VERSION", "load_model", "save_model", "write_weights"]
+__all__ = ["FORMAT_VERSION", "load_model", "save_model", "seal_model", "write_weights"]
 
 FORMAT_VERSION = "1"
 WEIGHTS = "model.safetensors"
@@ -27,12 +26,18 @@ CARD = "card.md"
 
 
 def save_model(folder: Path, config: ModelConfig, network: Network, progress: Progress) -> None:
-    """Write ``config.toml``, ``model.safetensors`` (whole or not at all) and ``card.md``."""
+    """Write ``config.toml``, ``model.safetensors`` (whole or not at all), ``card.md``, the seal."""
     folder.mkdir(parents=True, exist_ok=True)
     write_config(config, folder / CONFIG)
     write_weights(folder, network)
     # Anew each time: a resumed run has other figures.
     (folder / CARD).write_text(_card(config, network, progress), encoding="utf-8")
+    seal_model(folder)
+
+
+def seal_model(folder: Path) -> None:
+    """Note which config and weights belong together, see `maury.training.seals`."""
+    seal(folder, (CONFIG, WEIGHTS))
 
 
 def write_weights(folder: Path, network: Network, *, half: bool = False) -> None:
@@ -45,7 +50,7 @@ def write_weights(folder: Path, network: Network, *, half: bool = False) -> None
         "format": FORMAT_VERSION,
         "parameters": json.dumps([p.name for p in network.parameters_of_star]),
         "channels": json.dumps(network.features.channels),
-        "sha256": _digest(state),
+        "sha256": hash_of_tensors(state),
     }
     partial = folder / (WEIGHTS + ".partial")
     save_file(state, partial, metadata)
@@ -61,9 +66,12 @@ def load_model(folder: Path) -> tuple[ModelConfig, Network]:
         If a file is missing or damaged, its format is newer than this maury, its hash is wrong,
         or its tensors, parameters or channels are not those that the config describes.
     """
+    # First, because it says which entry is wrong, where the hash only says that one is.
     config = read_config(folder / CONFIG)
+    check_seal(folder / CONFIG)
     path = folder / WEIGHTS
     try:
+        check_seal(path)
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
@@ -74,13 +82,11 @@ def load_model(folder: Path) -> tuple[ModelConfig, Network]:
     if metadata.get("format") != FORMAT_VERSION:
         found = metadata.get("format")
         raise MauryError(f"{path}: format {found}, this maury reads format {FORMAT_VERSION}")
-    if metadata.get("sha256") != _digest(state):
+    if metadata.get("sha256") != hash_of_tensors(state):
         raise MauryError(f"{path}: wrong hash, the weights are damaged; fetch the model anew")
-    parameters, channels = (
-        tuple(json.loads(metadata.get(key, "[]"))) for key in ("parameters", "channels")
-    )
     simulator = Simulator(config.simulator)
-    if (parameters, channels) != (simulator.parameters, simulator.channels):
+    described = {"parameters": simulator.parameters, "channels": simulator.channels}
+    if any(metadata.get(key) != json.dumps(names) for key, names in described.items()):
         raise MauryError(f"{path}: the weights' parameters or channels are not those of {CONFIG}")
     network = build_network(config, simulator)
     try:
@@ -89,15 +95,6 @@ def load_model(folder: Path) -> tuple[ModelConfig, Network]:
         reason = str(error).splitlines()[-1].strip()
         raise MauryError(f"{path}: the weights do not fit {CONFIG}: {reason}") from None
     return config, network.eval().requires_grad_(False)
-
-
-def _digest(state: dict[str, torch.Tensor]) -> str:
-    digest = hashlib.sha256()
-    for key in sorted(state):
-        value = state[key].contiguous()
-        digest.update(f"{key} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(value.flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _card(config: ModelConfig, network: Network, progress: Progress) -> str:
