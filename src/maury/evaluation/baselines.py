@@ -17,10 +17,10 @@ from torch import Tensor
 
 from maury.errors import MauryError
 from maury.evaluation.side_by_side import Lane, run_side_by_side
+from maury.evaluation.unit_cube import from_unit_cube
 from maury.inference.likelihood import log_likelihood
 from maury.inference.posterior import Posterior
 from maury.measurements import Measurements
-from maury.parameters import PARAMETERS
 from maury.simulator import Simulator
 
 __all__ = ["WeightedDraws", "importance_sampling", "log_target", "nested_sampling"]
@@ -116,10 +116,9 @@ def nested_sampling(
 ) -> list[WeightedDraws]:
     """Sample exact posteriors with dynesty (Speagle 2020, MNRAS 493, 3132).
 
-    dynesty draws from a unit cube, flat between the bounds of each parameter (in the logarithm
-    for Teff and A_V). The prior's density and the Jacobian multiply the likelihood instead, so
-    any population will do. Stars run side by side and share each call of the likelihood, which
-    costs little more for twenty stars than for one.
+    dynesty draws evenly from a unit cube (see `from_unit_cube`). The prior's density and the
+    Jacobian multiply the likelihood instead, so any population will do. Stars run side by side and
+    share each call of the likelihood, which costs little more for twenty stars than for one.
 
     Parameters
     ----------
@@ -162,7 +161,7 @@ def nested_sampling(
         return run
 
     def density(samplers: list[int], points: list[NDArray[np.float64]]) -> list[float]:
-        theta, jacobian = _from_cube(simulator, torch.as_tensor(np.stack(points)))
+        theta, jacobian = from_unit_cube(simulator, torch.as_tensor(np.stack(points)))
         target = log_target(simulator, observations[samplers].compact(), theta) + jacobian
         return target.tolist()
 
@@ -173,23 +172,13 @@ def nested_sampling(
 def _weighted(simulator: Simulator, results: Any) -> WeightedDraws:
     """What dynesty found, in physical units."""
     weight = np.exp(results.logwt - results.logwt.max())
-    values, _ = _from_cube(simulator, torch.as_tensor(results.samples))
+    values, _ = from_unit_cube(simulator, torch.as_tensor(results.samples))
     return WeightedDraws(
         values=values.double().numpy(),
         weight=weight / weight.sum(),
         log_evidence=float(results.logz[-1]),
         calls=int(np.sum(results.ncall)),
     )
-
-
-def _from_cube(simulator: Simulator, cube: Tensor) -> tuple[Tensor, Tensor]:
-    """Physical parameters (P, D) float32 at positions in the unit cube, and log |dx/du| (P,)."""
-    cube = cube.double().clamp(1e-12, 1 - 1e-12)
-    z = torch.logit(cube)
-    columns = [PARAMETERS[name] for name in simulator.parameters]
-    theta = torch.stack([p.to_physical(z[:, i]) for i, p in enumerate(columns)], dim=-1)
-    bent = sum(p.log_abs_det(theta[:, i]) for i, p in enumerate(columns))
-    return theta.float(), -torch.log(cube * (1 - cube)).sum(-1) - bent
 
 
 def _dynesty() -> Any:

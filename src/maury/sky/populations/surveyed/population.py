@@ -32,7 +32,7 @@ from maury.sky.populations.surveyed.places import Places
 from maury.sky.populations.systems import Systems
 from maury.sun import log_gravity, log_luminosity, log_radius
 
-__all__ = ["PARAMETERS", "SurveyedGalaxy", "survey_components"]
+__all__ = ["PARAMETERS", "SurveyedGalaxy", "isochrone_scatter", "survey_components"]
 
 PARAMETERS = ("teff", "logg", "mh", "a_v", "r_v", "mass", "log_age", "q", "distance")
 
@@ -202,7 +202,7 @@ class SurveyedGalaxy:
         a_v = self._dust(smooth, log_age, generator)
         _, r_v = FIELD_DUST.sample(n, generator)
         noise = torch.randn(2, n, generator=generator, dtype=torch.float64)
-        off = torch.exp(_scatter(mass) * noise)
+        off = torch.exp(isochrone_scatter(mass) * noise)
         teff, radius = star.teff[alive] * off[0], star.radius[alive] * off[1]
         q = binaries.companions(mass.float(), generator)
         return Systems(
@@ -250,7 +250,7 @@ class SurveyedGalaxy:
         star_density = torch.log(cells.share[cell] * per_mass) - torch.log(widths[0] * widths[1])
         radius = 10 ** log_radius(mass, logg)
         off = torch.log(torch.stack([teff / star.teff, radius / star.radius]))
-        widths_off = _scatter(mass)
+        widths_off = isochrone_scatter(mass)
         slope = math.log(0.5 * math.log(10.0) / (2 * math.pi)) - torch.log(widths_off).sum(0)
         scatter = -0.5 * (off / widths_off).square().sum(0) + slope - torch.log(teff)
         place = self._log_place(
@@ -259,7 +259,7 @@ class SurveyedGalaxy:
         companion = self._log_companion(q, mass)
         r_v_density = FIELD_DUST.log_prob_r_v(r_v)
         total = star_density + scatter + place + companion + r_v_density
-        return torch.where(known, total.nan_to_num(-math.inf), -math.inf)
+        return torch.where(known, total.nan_to_num(-math.inf, neginf=-math.inf), -math.inf)
 
     @cached_property
     def _index(self) -> tuple[list[Tensor], Tensor]:
@@ -308,6 +308,6 @@ class SurveyedGalaxy:
         return torch.where(q < SINGLE, alone, binaries.log_prob(q.clamp(min=SINGLE), mass))
 
 
-def _scatter(mass: Tensor) -> Tensor:
+def isochrone_scatter(mass: Tensor) -> Tensor:
     """Standard deviations (2, N) of ln Teff and ln R about the isochrone at masses (N,)."""
     return torch.lerp(SCATTER[:, None], RED_DWARF_SCATTER[:, None], share_of_red_dwarf(mass))
