@@ -89,9 +89,15 @@ def column_names(table: Any) -> list[str]:
 
 
 def dense_from_table(
-    table: Any, *, columns: Mapping[str, str | Sequence[str] | ColumnPair] | None = None
+    table: Any,
+    *,
+    columns: Mapping[str, str | Sequence[str] | ColumnPair] | None = None,
+    refuse_text: bool = True,
 ) -> DenseCells:
     """Read every recognised column of a table into clean arrays (rules in the module's text).
+
+    Without ``refuse_text``, the cells of a column that holds no number at all count as bad: where
+    the table is a piece of a larger one, such a column may hold numbers elsewhere.
 
     Raises
     ------
@@ -113,7 +119,7 @@ def dense_from_table(
             if channel == "parallax":
                 continue
             without_error.append(pair.value)
-        value, sigma, limit, bad, errorless = _clean(table, channel, pair)
+        value, sigma, limit, bad, errorless = _clean(table, channel, pair, refuse_text)
         rejected |= bad
         if channel.startswith("GAIA/"):
             magnitudes[channel] = value
@@ -173,17 +179,18 @@ def _parallax_aids(
 
 
 def _clean(
-    table: Any, channel: str, pair: ColumnPair
+    table: Any, channel: str, pair: ColumnPair, refuse_text: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.str_], NDArray[np.bool_], bool]:
     """Value, error, limit and rejected of one channel, all (N,), and if all errors are missing."""
     allowed = _allowed(channel)
     unit = channel_unit(channel)
-    value, bad = _numbers(table, pair.value, unit=unit)
+    value, bad = _numbers(table, pair.value, unit=unit, refuse_text=refuse_text)
     limit = _limits(table, pair.limit, len(value))
     if pair.error is None:
         sigma, bad_error = np.full(len(value), DEFAULT_ERROR), np.zeros(len(value), dtype=bool)
     else:
-        sigma, bad_error = _numbers(table, pair.error, unit=None if pair.ratio else unit)
+        error_unit = None if pair.ratio else unit
+        sigma, bad_error = _numbers(table, pair.error, unit=error_unit, refuse_text=refuse_text)
     if pair.ratio:
         sigma = _error_from_ratio(value, sigma, magnitude=channel != "parallax")
     # A limit needs no error of its own in most archives.
@@ -237,7 +244,7 @@ def _limits(table: Any, name: str | None, stars: int) -> NDArray[np.str_]:
 
 
 def _numbers(
-    table: Any, name: str, *, unit: str | None
+    table: Any, name: str, *, unit: str | None, refuse_text: bool = True
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Cells as float64 in ``unit``, NaN where missing, and which cells are no number at all."""
     cells, missing, found = _column(table, name)
@@ -246,7 +253,7 @@ def _numbers(
     if cells.dtype.kind in "fiu":
         values, bad = cells.astype(np.float64), np.zeros(len(cells), dtype=bool)
     elif cells.dtype.kind in "OUS":
-        values, bad, missing = _parsed(cells, missing, name)
+        values, bad, missing = _parsed(cells, missing, name, refuse_text)
     else:
         raise MauryError(f"column {name!r} holds {cells.dtype.name} values, not numbers")
     values = np.where(missing, np.nan, values)
@@ -254,14 +261,14 @@ def _numbers(
 
 
 def _parsed(
-    cells: NDArray[Any], missing: NDArray[np.bool_], name: str
+    cells: NDArray[Any], missing: NDArray[np.bool_], name: str, refuse_text: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
     series = pd.Series(cells.astype(object)).map(_decoded)
     values = np.array(pd.to_numeric(series, errors="coerce"), dtype=np.float64)
     words = series.astype(str).str.strip()
     missing = missing | words.str.lower().isin(_MISSING_WORDS).to_numpy(dtype=bool)
     bad = np.isnan(values) & ~missing
-    if bad.any() and bad.sum() == (~missing).sum():
+    if refuse_text and bad.any() and bad.sum() == (~missing).sum():
         raise MauryError(
             f"column {name!r} holds text such as {words[int(np.argmax(bad))]!r}, not numbers: "
             "correct it, rename it, or map another column"

@@ -60,7 +60,7 @@ def _options(
     epilog="Example: `maury infer stars.fits -o parameters.fits --model iris-base --draws 256`"
 )
 def infer(
-    catalog: Annotated[Path, typer.Argument(help="FITS, VOTable, ECSV, CSV or Parquet.")],
+    catalog: Annotated[Path, typer.Argument(help="FITS, VOTable, ECSV, CSV, Parquet or a folder of Parquet.")],
     out: Annotated[Path, typer.Option("-o", "--output", help="Output catalogue, by suffix.")],
     model: Annotated[str, typer.Option(help="Shipped name or folder.")] = DEFAULT_MODEL,
     draws: Annotated[int, typer.Option(min=1, help="Posterior draws a star.")] = 64,
@@ -72,6 +72,7 @@ def infer(
     save_draws: Annotated[
         Path | None, typer.Option(help="Also write all draws, to this file, by suffix.")
     ] = None,
+    resume: Annotated[bool, typer.Option(help="Go on with an interrupted run.")] = False,
 ) -> None:
     """Posteriors for every star of a catalogue: one row for each row, in order."""
     from maury.catalogs.job import infer_file
@@ -85,6 +86,7 @@ def infer(
         seed=seed,
         device=device,
         save_draws=save_draws,
+        resume=resume,
         console=messages,
     )
     _say(f"{out}: {stars:,} stars")
@@ -115,7 +117,7 @@ def train(
     minutes: Annotated[float | None, typer.Option(min=0, help="Stop after this long.")] = None,
     device: Device = "auto",
 ) -> None:
-    """Train a model on simulated stars."""
+    """Train a model on simulated stars; with torchrun, on several processes or GPUs."""
     from maury.catalogs.writers import check_folder
     from maury.training.config import read_config
     from maury.training.loop import train as run
@@ -129,7 +131,6 @@ def train(
         device=device,
         console=messages,
     )
-    _say(f"{out}: model written")
 
 
 @app.command(epilog="Example: `maury evaluate maury-base --catalog labelled.parquet -o report`")

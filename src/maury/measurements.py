@@ -306,7 +306,11 @@ class Measurements:
 
     @classmethod
     def from_table(
-        cls, table: Any, *, columns: Mapping[str, str | Sequence[str] | ColumnPair] | None = None
+        cls,
+        table: Any,
+        *,
+        columns: Mapping[str, str | Sequence[str] | ColumnPair] | None = None,
+        refuse_text: bool = True,
     ) -> Measurements:
         """Read every recognised column of a table.
 
@@ -316,6 +320,9 @@ class Measurements:
         columns : mapping, optional
             Channel to (value column, error column), for columns with names of the user's own;
             it overrides recognition for those channels. See `maury.columns.recognise`.
+        refuse_text : bool
+            Whether a recognised column without any number is an error, or all its cells are bad:
+            a piece of a larger table may hold such a column.
 
         Returns
         -------
@@ -335,7 +342,7 @@ class Measurements:
         ColumnWarning
             Once for each thing a user should know, such as bands without an error column.
         """
-        dense = dense_from_table(table, columns=columns)
+        dense = dense_from_table(table, columns=columns, refuse_text=refuse_text)
         for note in dense.notes:
             warnings.warn(note, ColumnWarning, stacklevel=2)
         kind = np.full(dense.value.shape, int(Kind.MEASURED), dtype=np.int8)

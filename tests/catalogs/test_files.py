@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from maury.catalogs.formats import SUFFIXES
-from maury.catalogs.readers import iter_batches, read_table
+from maury.catalogs.readers import open_catalog, read_table
 from maury.catalogs.writers import atomic, check_destination, write_table
 from maury.errors import MauryError
 
@@ -45,8 +45,10 @@ def assert_same(found: Table, wanted: Table) -> None:
     for name in wanted.colnames:
         left, right = found[name], wanted[name]
         if right.dtype.kind == "f":
-            left = np.ma.filled(np.ma.asarray(left, dtype=float), np.nan)
-            np.testing.assert_array_equal(left, np.asarray(right, dtype=float))
+            left, right = (
+                np.ma.filled(np.ma.asarray(c, dtype=float), np.nan) for c in (left, right)
+            )
+            np.testing.assert_array_equal(left, right)
         else:
             masks = [np.ma.getmaskarray(np.ma.asarray(c)) for c in (left, right)]
             np.testing.assert_array_equal(*masks)
@@ -81,14 +83,14 @@ def test_an_empty_table_stays_a_table(tmp_path: Path, suffix: str) -> None:
     found = read_table(path)
     assert len(found) == 0
     assert found.colnames == example().colnames
-    assert [len(batch) for batch in iter_batches(path)] == [0]
+    assert [len(batch) for batch in open_catalog(path).batches(100)] == [0]
 
 
 @pytest.mark.parametrize("suffix", ALL)
 def test_batches_join_to_the_whole(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"stars.{suffix}"
     write_table(example(), path)
-    batches = list(iter_batches(path, rows=3))
+    batches = list(open_catalog(path).batches(3))
     assert [len(batch) for batch in batches] == [3, 1]
     assert [i for batch in batches for i in batch["source_id"]] == list(example()["source_id"])
 
@@ -113,7 +115,7 @@ def test_garbage_gets_one_line(tmp_path: Path, suffix: str) -> None:
         read_table(path)
     assert "\n" not in str(caught.value)
     with pytest.raises(MauryError):
-        list(iter_batches(path))
+        list(open_catalog(path).batches(100))
 
 
 @pytest.mark.parametrize("suffix", ["fits", "vot", "ecsv", "csv", "parquet"])
@@ -225,7 +227,7 @@ def test_damage_in_the_middle_is_told(tmp_path: Path) -> None:
     write_table(example(), path)
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(MauryError, match="Parquet"):
-        list(iter_batches(path))
+        list(open_catalog(path).batches(100))
     zipped = tmp_path / "cut.csv.gz"
     zipped.write_bytes(gzip.compress(b"a,b\n1,2\n" * 100)[:-9])
     with pytest.raises(MauryError, match="cut"):

@@ -13,7 +13,7 @@ from astropy.table.serialize import represent_mixins_as_columns
 
 from maury.errors import MauryError
 
-__all__ = ["as_table", "from_arrow", "plain_columns", "to_arrow"]
+__all__ = ["as_table", "as_text", "from_arrow", "notes_of", "plain_columns", "to_arrow"]
 
 _FIELDS = ("unit", "description", "ucd")
 
@@ -82,6 +82,33 @@ def to_arrow(table: Table) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata=meta or None))
 
 
+def notes_of(table: pa.Table) -> dict[str, str]:
+    """The metadata of an arrow table that `to_arrow` made."""
+    return {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+
+
+def as_text(column: Column) -> Column:
+    """Mixed cells as text, None as empty text, for formats that have no such cells.
+
+    Raises
+    ------
+    MauryError
+        If the cells are lists.
+    """
+    if any(isinstance(cell, list | dict | np.ndarray) for cell in column):
+        raise MauryError(
+            f"column {column.name!r} holds lists, which this format cannot: write ECSV or Parquet"
+        )
+    text = np.array(["" if cell is None else str(cell) for cell in column], dtype=np.str_)
+    return Column(
+        text,
+        name=column.name,
+        unit=column.unit,
+        description=column.description,
+        meta=column.meta,
+    )
+
+
 def plain_columns(table: Table) -> dict[str, Column]:
     """The table's columns with times, coordinates and quantities written as plain columns."""
     plain = represent_mixins_as_columns(table, exclude_classes=(MaskedColumn,))
@@ -105,6 +132,8 @@ def _to_column(chunks: pa.ChunkedArray) -> Column:
         data = np.array(chunks.fill_null(False if pa.types.is_boolean(kind) else 0).to_numpy())
     elif _is_text(kind):
         data = np.array(chunks.fill_null("").to_pylist(), dtype=np.str_)
+    elif pa.types.is_fixed_size_list(kind) and not missing.any():
+        return Column(_unnested(chunks.combine_chunks()))
     else:
         data = np.empty(len(chunks), dtype=object)
         data[:] = chunks.to_pylist()
@@ -121,14 +150,30 @@ def _to_array(column: Column, name: str) -> pa.Array:
     mask = np.ma.getmaskarray(column) if isinstance(column, MaskedColumn) else None
     data = np.asarray(data)
     try:
-        if data.ndim > 1:
-            return pa.array(data.tolist())
         if data.dtype.kind == "S":
             data = np.char.decode(data, "utf-8", errors="replace")
         if data.dtype.kind == "f" and data.dtype.itemsize not in (4, 8):
             data = data.astype(np.float64)
         if not data.dtype.isnative:
             data = data.astype(data.dtype.newbyteorder("="))
-        return pa.array(data, mask=mask)
+        return pa.array(data, mask=mask) if data.ndim == 1 else _nested(data)
     except (pa.ArrowException, TypeError, ValueError) as problem:
         raise MauryError(f"column {name!r} cannot be stored: {problem}") from None
+
+
+def _nested(data: np.ndarray[Any, Any]) -> pa.Array:
+    """Lists of one length, in as many levels as cells have axes."""
+    array = pa.array(data.reshape(-1))
+    for length in data.shape[:0:-1]:
+        array = pa.FixedSizeListArray.from_arrays(array, length)
+    return array
+
+
+def _unnested(array: pa.FixedSizeListArray) -> np.ndarray[Any, Any]:
+    """The inverse of `_nested`."""
+    shape = [len(array)]
+    while pa.types.is_fixed_size_list(array.type):
+        shape.append(array.type.list_size)
+        array = array.flatten()
+    flat = array.to_pylist() if _is_text(array.type) else array.to_numpy(zero_copy_only=False)
+    return np.asarray(flat).reshape(shape)

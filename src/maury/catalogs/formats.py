@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Protocol
 
+import pyarrow as pa
+from astropy.table import Table
+
+from maury.catalogs.files import csv, ecsv, fits, parquet, votable
+from maury.catalogs.files.contents import Contents
+from maury.catalogs.layout import Layout
 from maury.errors import MauryError
 
-__all__ = ["SUFFIXES", "Format", "format_of"]
+__all__ = ["FORMATS", "SUFFIXES", "FileFormat", "format_of"]
 
-Format = Literal["fits", "votable", "ecsv", "csv", "parquet"]
 
-SUFFIXES: dict[str, Format] = {
+class FileFormat(Protocol):
+    """What a module of `maury.catalogs.files` offers."""
+
+    @property
+    def EXPECTED(self) -> str: ...
+    def read(self, path: Path) -> Table: ...
+    def open_contents(self, path: Path) -> Contents: ...
+    def write(self, parts: Iterable[pa.Table], path: Path, layout: Layout) -> None: ...
+
+
+FORMATS: dict[str, FileFormat] = {
+    "fits": fits,
+    "votable": votable,
+    "ecsv": ecsv,
+    "csv": csv,
+    "parquet": parquet,
+}
+
+SUFFIXES = {
     ".fits": "fits",
     ".fit": "fits",
     ".fits.gz": "fits",
@@ -27,8 +51,8 @@ SUFFIXES: dict[str, Format] = {
 }
 
 
-def format_of(path: str | Path) -> Format:
-    """The format that a file's name promises.
+def format_of(path: str | Path) -> str:
+    """The format (a key of `FORMATS`) that a file's name promises.
 
     Raises
     ------

@@ -2,37 +2,56 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping, Sequence
+import hashlib
+import itertools
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import pyarrow as pa
+import torch
 from astropy.table import Table, vstack
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Task as RichTask
+from rich.text import Text
 
+from maury import __version__
+from maury.catalogs.answers import (
+    ANSWERS,
+    DRAWS,
+    ROWS_AT_ONCE,
+    ColumnMap,
+    Request,
+    answer_some,
+    check,
+)
 from maury.catalogs.arrow import as_table
-from maury.catalogs.output import output_table
-from maury.catalogs.readers import read_table
-from maury.catalogs.writers import check_destination, write_table
-from maury.columns import ColumnPair, ColumnWarning, read_mapping, recognise
+from maury.catalogs.parts import Parts
+from maury.catalogs.processes import Task, answers_in_order
+from maury.catalogs.readers import Catalog, open_catalog, read_table
+from maury.catalogs.writers import check_destination, write_parts
+from maury.columns import ColumnPair, read_mapping
 from maury.default_model import DEFAULT_MODEL
 from maury.errors import MauryError
-from maury.inference.chromospheres import leave_out_chromospheres
-from maury.inference.draws import Draws
 from maury.inference.posterior import Posterior
-from maury.measurements import Measurements
 
 __all__ = ["infer", "infer_file"]
 
-ROWS_AT_ONCE = 20_000
+TASKS_A_PART = 8
+"""A part is written when so many tasks are done: a killed run loses no more than that."""
 
-NAMES_SHOWN = 8
-"""How many of a table's columns an error lists."""
-
-ColumnMap = Mapping[str, str | Sequence[str] | ColumnPair] | str | Path
-"""Channel to column, or to column and error column; or a TOML file of such lines."""
+ENDS = 1 << 20
+"""Bytes at either end of a file by which it is known again."""
 
 
 def infer(
@@ -41,10 +60,10 @@ def infer(
     model: str | Path | Posterior = DEFAULT_MODEL,
     draws: int = 64,
     seed: int = 0,
-    columns: ColumnMap | None = None,
+    columns: ColumnMap | str | Path | None = None,
     device: str = "auto",
 ) -> Table:
-    """Posteriors of every star of a catalogue.
+    """Posteriors of every star of a catalogue that fits into memory.
 
     Parameters
     ----------
@@ -73,7 +92,20 @@ def infer(
         column holds no numbers.
     """
     table = read_table(catalog) if isinstance(catalog, str | Path) else as_table(catalog)
-    return _answer(table, _posterior(model, device), draws, seed, columns, keep_draws=False)[0]
+    posterior = model if isinstance(model, Posterior) else Posterior.load(model, device=device)
+    mapping = read_mapping(columns) if isinstance(columns, str | Path) else columns
+    check(posterior, table, mapping)
+    parts = [
+        answer_some(
+            posterior,
+            table[start : start + ROWS_AT_ONCE],
+            draws=draws,
+            seed=seed,
+            columns=mapping,
+        )[0]
+        for start in range(0, max(1, len(table)), ROWS_AT_ONCE)
+    ]
+    return vstack(parts, metadata_conflicts="silent") if len(parts) > 1 else parts[0]
 
 
 def infer_file(
@@ -86,86 +118,136 @@ def infer_file(
     columns: Path | None = None,
     device: str = "auto",
     save_draws: Path | None = None,
+    resume: bool = False,
     console: Console | None = None,
 ) -> int:
-    """`infer` from file to file; returns the number of stars. See `infer` for errors.
+    """`infer` from file to file, neither of which need fit into memory.
 
-    Progress goes to ``console`` where that is a terminal.
+    Stars are answered by as many processes as torch would use threads; finished parts are kept
+    in ``<out>.parts`` until the whole is there.
+
+    Parameters
+    ----------
+    catalog, out : Path
+        See `maury.catalogs.readers.read_table`.
+    model, draws, seed, device
+        As for `infer`.
+    columns : Path, optional
+        TOML file of a column map.
+    save_draws : Path, optional
+        Where all draws go, too: one row for each star and draw.
+    resume : bool
+        Go on with a run that was interrupted, if there is one.
+    console : rich Console, optional
+        Where progress goes, if it is a terminal.
+
+    Returns
+    -------
+    int
+        Number of stars.
+
+    Raises
+    ------
+    MauryError
+        As `infer`; if a file cannot be read or written; if there is an unfinished run and
+        ``resume`` is not set, or it is one of other options.
+    OSError
+        If the disc is full, or a process was killed. What is finished is kept.
     """
-    for destination in (out, save_draws):
-        if destination is not None:
-            check_destination(destination)
-            _spare_input(destination, catalog)
-    if save_draws is not None and save_draws.absolute() == out.absolute():
-        raise MauryError(f"{out}: the draws need a file of their own, give --save-draws another")
-    table = read_table(catalog)
-    result, every_draw = _answer(
-        table,
-        _posterior(model, device),
-        draws,
-        seed,
-        columns,
-        keep_draws=save_draws is not None,
-        console=console,
+    outputs = {ANSWERS: out} if save_draws is None else {ANSWERS: out, DRAWS: save_draws}
+    _check_outputs(outputs, catalog)
+    source = open_catalog(catalog)
+    mapping = None if columns is None else read_mapping(columns)
+    request = Request(model, draws, seed, mapping, device, keep_draws=save_draws is not None)
+    posterior = Posterior.load(model, device=device)
+    parts = Parts.open(out, tuple(outputs), _manifest(source, posterior, request), resume=resume)
+    try:
+        _fill(parts, source, posterior, request, console)
+        for name, path in outputs.items():
+            write_parts(partial(parts.tables, name), path)
+    except BaseException as problem:
+        done = sum(parts.rows())
+        if done == 0:
+            parts.remove()
+            raise
+        kept = f"{done:,} rows are done and kept in {parts.folder}: go on with --resume"
+        if isinstance(problem, MauryError):
+            raise MauryError(f"{problem}; {kept}") from None
+        if isinstance(problem, OSError):
+            raise OSError(f"{problem}; {kept}") from None
+        raise
+    done = sum(parts.rows())
+    parts.remove()
+    return done
+
+
+def _fill(
+    parts: Parts, source: Catalog, posterior: Posterior, request: Request, console: Console | None
+) -> None:
+    """Answer what is not yet among the parts."""
+    finished = parts.rows()
+    done, number = sum(finished), len(finished)
+    size = TASKS_A_PART * ROWS_AT_ONCE
+    if finished and (done == source.rows or finished[-1] < size):
+        return
+    tasks = _tasks(source, skip=done)
+    first = list(itertools.islice(tasks, 2))
+    if done and not len(first[0].table):
+        return
+    check(posterior, first[0].table, request.columns)
+    alone = len(first) == 1 or posterior.device.type != "cpu"
+    processes = 1 if alone else torch.get_num_threads()
+    answers = answers_in_order(
+        itertools.chain(first, tasks), posterior, request, processes=processes
     )
-    write_table(result, out)
-    if save_draws is not None:
-        write_table(_draws_table(Draws.concatenate(every_draw)), save_draws)
-    return len(result)
-
-
-def _answer(
-    table: Table,
-    posterior: Posterior,
-    draws: int,
-    seed: int,
-    columns: ColumnMap | None,
-    *,
-    keep_draws: bool,
-    console: Console | None = None,
-) -> tuple[Table, list[Draws]]:
-    """The output catalogue and, on demand because they fill the memory, all draws in parts."""
-    mapping = read_mapping(columns) if isinstance(columns, str | Path) else columns
-    recognition = recognise(table.colnames, columns=mapping)
-    observations = Measurements.from_table(table, columns=mapping)
-    _check_channels(observations, posterior, table.colnames)
-    parts: list[Draws] = []
-    flags, summaries = [], []
     with _bar(console) as bar:
-        task = bar.add_task("stars", total=len(observations))
-        for start in range(0, max(1, len(observations)), ROWS_AT_ONCE):
-            some = observations[start : start + ROWS_AT_ONCE]
-            some = leave_out_chromospheres(posterior, some)
-            part = posterior.sample(some, draws, seed=seed)
-            if keep_draws:
-                parts.append(part)
-            summaries.append(_summary(posterior, some, part))
-            flags.append(posterior.flags(some, part).numpy())
-            bar.advance(task, len(some))
-    result = output_table(
-        table,
-        vstack(summaries, metadata_conflicts="silent") if len(summaries) > 1 else summaries[0],
-        np.concatenate(flags),
-        measured=recognition.columns,
-        meta={"model": posterior.name, "draws": str(draws), "seed": str(seed)},
-    )
-    return result, parts
+        shown = bar.add_task("stars", total=source.rows, completed=done)
+        while some := list(itertools.islice(answers, TASKS_A_PART)):
+            joined = {
+                name: pa.concat_tables([one[name] for one in some], promote_options="permissive")
+                for name in parts.names
+            }
+            parts.write(number, joined)
+            number += 1
+            bar.advance(shown, len(joined[ANSWERS]))
 
 
-def _summary(posterior: Posterior, observations: Measurements, draws: Draws) -> Table:
-    """Quantiles of each parameter, and what kind of star it may be."""
-    table = draws.summary()
-    chances = posterior.populations(observations)
-    if chances:
-        young, with_disc = (1 - chances["field"]).numpy(), chances["young with disc"].numpy()
-        for name, chance, text in (
-            ("p_young", young, "probability of an age below 50 Myr"),
-            ("p_disc", with_disc, "probability of a circumstellar disc"),
-        ):
-            table[name] = chance
-            table[name].description = text
-            table[name].meta["ucd"] = "stat.probability"
-    return table
+def _tasks(source: Catalog, *, skip: int) -> Iterator[Task]:
+    first = skip
+    for table in source.batches(ROWS_AT_ONCE, skip=skip):
+        yield Task(first, table)
+        first += len(table)
+
+
+def _manifest(source: Catalog, posterior: Posterior, request: Request) -> dict[str, object]:
+    """All that the parts of a run depend on."""
+    columns = {
+        channel: asdict(pair) if isinstance(pair, ColumnPair) else pair
+        for channel, pair in (request.columns or {}).items()
+    }
+    return {
+        "maury": __version__,
+        "catalog": _known_by(source),
+        "model": posterior.fingerprint,
+        "draws": request.draws,
+        "seed": request.seed,
+        "columns": columns,
+        "device": posterior.device.type,
+        "rows a part": TASKS_A_PART * ROWS_AT_ONCE,
+    }
+
+
+def _known_by(source: Catalog) -> str:
+    """Hash of a catalogue's sizes and ends; a copy of it is the same."""
+    digest = hashlib.sha256()
+    for path in source.files:
+        size = path.stat().st_size
+        digest.update(f"{size}/".encode())
+        with path.open("rb") as file:
+            digest.update(file.read(ENDS))
+            file.seek(max(0, size - ENDS))
+            digest.update(file.read(ENDS))
+    return digest.hexdigest()
 
 
 def _bar(console: Console | None) -> Progress:
@@ -173,6 +255,7 @@ def _bar(console: Console | None) -> Progress:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        _Rate(),
         TimeRemainingColumn(),
         console=console,
         transient=True,
@@ -180,45 +263,20 @@ def _bar(console: Console | None) -> Progress:
     )
 
 
-def _spare_input(destination: Path, catalog: Path) -> None:
-    """The output lacks the measurements: written over the catalogue, it would lose them."""
-    if destination.exists() and catalog.exists() and destination.samefile(catalog):
+class _Rate(ProgressColumn):
+    """Stars a second."""
+
+    def render(self, task: RichTask) -> Text:
+        return Text("" if not task.speed else f"{task.speed:,.0f} stars/s")
+
+
+def _check_outputs(outputs: dict[str, Path], catalog: Path) -> None:
+    for path in outputs.values():
+        check_destination(path)
+        # The output lacks the measurements: written over the catalogue, it would lose them.
+        if path.exists() and catalog.exists() and path.samefile(catalog):
+            raise MauryError(f"{path}: this is the catalogue itself; give the output another name")
+    if len({path.absolute() for path in outputs.values()}) < len(outputs):
         raise MauryError(
-            f"{destination}: this is the catalogue itself; give the output another name"
+            f"{outputs[ANSWERS]}: the draws need a file of their own, give --save-draws another"
         )
-
-
-def _check_channels(
-    observations: Measurements, posterior: Posterior, columns: Sequence[str]
-) -> None:
-    """Warn once of what the model cannot use; refuse a table of which it can use nothing."""
-    usable = posterior.usable(observations.channels)
-    if not usable:
-        known = ", ".join(observations.channels) or "none"
-        found = ", ".join(columns[:NAMES_SHOWN]) + (", ..." if len(columns) > NAMES_SHOWN else "")
-        raise MauryError(
-            f"no column is of use to model {posterior.name!r} (columns: {found}; recognised as "
-            f"bands: {known}); rename columns as 'maury bands' lists them or map them (--columns)"
-        )
-    unused = [name for name in observations.channels if name not in usable]
-    if unused:
-        warnings.warn(
-            f"model {posterior.name!r} does not use {', '.join(unused)}: ignored",
-            ColumnWarning,
-            stacklevel=4,
-        )
-
-
-def _posterior(model: str | Path | Posterior, device: str) -> Posterior:
-    return model if isinstance(model, Posterior) else Posterior.load(model, device=device)
-
-
-def _draws_table(draws: Draws) -> Table:
-    """One row for each star and draw: ``star`` (row of the catalogue), ``draw``, parameters."""
-    count, stars, _ = draws.values.shape
-    table = Table()
-    table["star"] = np.repeat(np.arange(stars), count)
-    table["draw"] = np.tile(np.arange(count), stars)
-    for name in draws.parameters:
-        table[name] = draws[name].T.reshape(-1).numpy()
-    return table

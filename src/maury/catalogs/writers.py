@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import gzip
 import os
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute
-import pyarrow.csv
-import pyarrow.parquet
-from astropy.io import fits
-from astropy.io.votable import from_table as votable_from_table
-from astropy.io.votable.tree import Info
-from astropy.table import Column, MaskedColumn, Table
+from astropy.table import Table
 
-from maury.catalogs.arrow import plain_columns, to_arrow
-from maury.catalogs.formats import Format, format_of
+from maury.catalogs.arrow import to_arrow
+from maury.catalogs.formats import FORMATS, format_of
+from maury.catalogs.layout import Layout
 from maury.errors import MauryError
 
-__all__ = ["atomic", "check_destination", "check_folder", "write_table"]
+__all__ = ["atomic", "check_destination", "check_folder", "write_parts", "write_table"]
 
 
 def check_destination(path: str | Path) -> Path:
@@ -74,11 +66,30 @@ def write_table(table: Table, path: str | Path) -> None:
     MauryError
         If the destination is impossible or a column cannot be stored in that format.
     """
+    arrow = to_arrow(table)
+    write_parts(lambda: iter([arrow]), path)
+
+
+def write_parts(parts: Callable[[], Iterator[pa.Table]], path: str | Path) -> None:
+    """Join arrow tables of the same columns into one file, which need not fit into memory.
+
+    Parameters
+    ----------
+    parts : callable
+        Begins anew with the first of the tables, of which there is at least one.
+    path : str or Path
+
+    Raises
+    ------
+    MauryError
+        As `write_table`.
+    """
     path = check_destination(path)
     kind = format_of(path)
+    layout = Layout.of(parts())
     with atomic(path) as partial:
         try:
-            _WRITERS[kind](table, partial)
+            FORMATS[kind].write(parts(), partial, layout)
         except MauryError:
             raise
         except (ValueError, TypeError, AttributeError, pa.ArrowException) as problem:
@@ -98,101 +109,3 @@ def atomic(path: Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def _write_fits(table: Table, path: Path) -> None:
-    columns = plain_columns(table)
-    bare = Table()
-    for name, column in columns.items():
-        if column.dtype.kind == "O":
-            column = _text_of(column, name)
-        if column.dtype.kind == "U":
-            column = _utf8(column)
-        bare[name] = column.copy()
-        bare[name].unit, bare[name].description, bare[name].meta = None, None, {}
-    hdu = fits.table_to_hdu(bare, character_as_bytes=True)
-    for number, column in enumerate(columns.values(), start=1):
-        if column.unit:
-            # Written by hand: astropy drops units such as dex that FITS does not list.
-            hdu.header[f"TUNIT{number}"] = _ascii(column.unit)
-        if column.description:
-            hdu.header[f"TCOMM{number}"] = _ascii(column.description)
-        if column.meta.get("ucd"):
-            hdu.header[f"TUCD{number}"] = _ascii(column.meta["ucd"])
-    for key, value in table.meta.items():
-        hdu.header.add_comment(_ascii(f"{key}: {value}"))
-    hdu.writeto(path)
-
-
-def _utf8(column: Column) -> Column:
-    """FITS knows bytes only: `maury.catalogs.readers` and TOPCAT take them as UTF-8."""
-    encoded = np.char.encode(np.ma.getdata(column).astype(np.str_), "utf-8")
-    mask = np.ma.getmaskarray(column)
-    return MaskedColumn(encoded, mask=mask) if mask.any() else Column(encoded)
-
-
-def _ascii(text: object) -> str:
-    """For FITS headers, which allow printable ASCII and nothing else."""
-    return " ".join(str(text).encode("ascii", "replace").decode().split())
-
-
-def _text_of(column: Column, name: str) -> Column:
-    """Mixed cells as text; None becomes empty."""
-    if any(isinstance(cell, list | dict | np.ndarray) for cell in column):
-        raise MauryError(
-            f"column {name!r} holds lists, which FITS tables cannot: write ECSV or Parquet"
-        )
-    text = np.array(["" if cell is None else str(cell) for cell in column], dtype=np.str_)
-    return Column(text)
-
-
-def _write_votable(table: Table, path: Path) -> None:
-    plain = Table(plain_columns(table), copy=False)
-    for name in plain.colnames:
-        if plain[name].dtype.kind == "O":
-            plain[name] = _text_of(plain[name], name)
-    with warnings.catch_warnings():
-        # VOTable 1.4 knows no dex: astropy writes the unit as text and complains of it.
-        warnings.simplefilter("ignore")
-        file = votable_from_table(plain)
-        element = file.get_first_table()
-        for key, value in table.meta.items():
-            element.infos.append(Info(name=str(key), value=str(value)))
-        file.to_xml(str(path), compressed=path.suffix == ".gz")
-
-
-def _write_ecsv(table: Table, path: Path) -> None:
-    table.write(path, format="ascii.ecsv")
-
-
-def _write_csv(table: Table, path: Path) -> None:
-    arrow = to_arrow(table)
-    for index, field in enumerate(arrow.schema):
-        if pa.types.is_nested(field.type):
-            raise MauryError(
-                f"column {field.name!r} holds arrays, which CSV cannot: write FITS or Parquet"
-            )
-        if pa.types.is_floating(field.type):
-            column = arrow.column(index)
-            empty = pa.compute.if_else(
-                pa.compute.is_nan(column), pa.scalar(None, field.type), column
-            )
-            arrow = arrow.set_column(index, field.name, empty)
-    if path.suffix == ".gz":
-        with gzip.open(path, "wb") as file:
-            pa.csv.write_csv(arrow, file)
-    else:
-        pa.csv.write_csv(arrow, path)
-
-
-def _write_parquet(table: Table, path: Path) -> None:
-    pa.parquet.write_table(to_arrow(table), path)
-
-
-_WRITERS: dict[Format, Callable[[Table, Path], None]] = {
-    "fits": _write_fits,
-    "votable": _write_votable,
-    "ecsv": _write_ecsv,
-    "csv": _write_csv,
-    "parquet": _write_parquet,
-}

@@ -26,9 +26,10 @@ from maury.nets.joint.estimator import JointEstimator
 from maury.parameters import PARAMETERS
 from maury.simulator import Simulator
 from maury.sky.skies import POPULATIONS
-from maury.training.config import ModelConfig
+from maury.training.config import ModelConfig, fingerprint
 from maury.training.folder import load_model
 from maury.training.network import Network
+from maury.training.seals import hash_of_tensors
 
 __all__ = ["Posterior", "model_names"]
 
@@ -92,6 +93,12 @@ class Posterior:
     def channels(self) -> tuple[str, ...]:
         """Channels that the model reads."""
         return self.network.features.channels
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of config and weights, by which answers of one model are told from another's."""
+        weights = {key: value.cpu() for key, value in self.network.state_dict().items()}
+        return f"{fingerprint(self.config)[:16]}-{hash_of_tensors(weights)[:16]}"
 
     def simulate(self, count: int, *, seed: int = 0) -> tuple[Tensor, Measurements]:
         """Fresh stars of the sky that the model was trained on: theta (N, D), measurements."""

@@ -1,0 +1,37 @@
+"""A file that can be read piece by piece, more than once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from astropy.table import Table
+
+__all__ = ["Contents", "whole"]
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a look at a file's head tells.
+
+    Parameters
+    ----------
+    rows : int or None
+        How many there are; None where only reading all of them would tell.
+    pieces : callable
+        ``pieces(size, skip)`` yields tables of about ``size`` rows, in order, without the first
+        ``skip`` rows; at least one table, which may be empty.
+    """
+
+    rows: int | None
+    pieces: Callable[[int, int], Iterator[Table]]
+
+
+def whole(table: Table) -> Contents:
+    """Of a file that had to be loaded in one piece."""
+
+    def pieces(size: int, skip: int) -> Iterator[Table]:
+        for start in range(skip, max(len(table), skip + 1), size):
+            yield table[start : start + size]
+
+    return Contents(len(table), pieces)
