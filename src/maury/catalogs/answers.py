@@ -33,7 +33,7 @@ __all__ = [
 ANSWERS = "answers"
 DRAWS = "draws"
 
-ROWS_AT_ONCE = 8192
+ROWS_AT_ONCE = 4096
 """Bound on memory."""
 
 NAMES_SHOWN = 8

@@ -47,7 +47,7 @@ from maury.inference.posterior import Posterior
 
 __all__ = ["infer", "infer_file"]
 
-TASKS_A_PART = 8
+TASKS_A_PART = 16
 """A part is written when so many tasks are done: a killed run loses no more than that."""
 
 ENDS = 1 << 20

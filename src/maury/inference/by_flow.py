@@ -24,6 +24,7 @@ class FlowAnswers:
 
     def __init__(self, network: Estimator) -> None:
         self.network = network
+        self._last: tuple[Tensor, Tensor] | None = None
 
     def sample(self, known: Measurements, draws: int, *, seed: int, exact: Tensor) -> Tensor:
         """Parameters (K, N, D) of N stars; ``exact`` (N, D) must all be NaN.
@@ -38,7 +39,7 @@ class FlowAnswers:
                 "a flow cannot hold a parameter fixed: give it as (value, error), or ask a joint "
                 "model"
             )
-        context, keys, seen = contexts(self.network, known), known.hash(), self.network.seen(known)
+        context, keys, seen = self._contexts(known), known.hash(), self.network.seen(known)
         size = self.network.noise_size
         parts = [
             self.network.draw(
@@ -50,17 +51,24 @@ class FlowAnswers:
 
     def log_prob(self, known: Measurements, theta: Tensor) -> Tensor:
         """Log density (K, N) at theta (K, N, D)."""
-        context, seen = contexts(self.network, known), self.network.seen(known)
+        context, seen = self._contexts(known), self.network.seen(known)
         parts = [
             self.network.log_prob(theta[first : first + count], context, seen)
             for first, count in _steps(len(theta), DRAWS_AT_ONCE)
         ]
         return torch.cat(parts)
 
-    def populations(self, known: Measurements) -> Tensor | None:
-        """Logits (N, P) of the kinds of stars; None where none are told apart."""
-        head = self.network.populations
-        return None if head is None else head(contexts(self.network, known))
+    def populations(self, known: Measurements) -> Tensor:
+        """Logits (N, P) of the kinds of stars, of a network that tells them apart."""
+        assert self.network.populations is not None
+        return self.network.populations(self._contexts(known))
+
+    def _contexts(self, known: Measurements) -> Tensor:
+        """Summaries of the stars, once for all that is asked of the same stars in succession."""
+        keys = known.hash()
+        if self._last is None or not torch.equal(self._last[0], keys):
+            self._last = keys, contexts(self.network, known)
+        return self._last[1]
 
 
 def _steps(total: int, step: int) -> Iterator[tuple[int, int]]:

@@ -50,19 +50,15 @@ class JointAnswers:
                 result[first : first + DRAWS_AT_ONCE, rows] = density[:, : len(rows)]
         return result
 
-    def populations(self, known: Measurements) -> Tensor | None:
-        """Logits (N, P) of the kinds of stars; None where none are told apart."""
+    def populations(self, known: Measurements) -> Tensor:
+        """Logits (N, P) of the kinds of stars, of a network that tells them apart."""
         head = self.network.populations
-        if head is None:
-            return None
-        result: list[tuple[Tensor, Tensor]] = []
+        assert head is not None
+        result = torch.empty(len(known), head.logits.out_features, device=known.device)
         for rows, _, block in blocks(in_order(known), STARS_AT_ONCE):
             free = block.value.new_full((len(block), self.network.noise_size), torch.nan)
-            result.append((rows, head(self.network.posterior(block, free))[: len(rows)]))
-        logits = torch.empty(len(known), result[0][1].shape[1], device=known.device)
-        for rows, part in result:
-            logits[rows] = part
-        return logits
+            result[rows] = head(self.network.posterior(block, free))[: len(rows)]
+        return result
 
     def predict(
         self,

@@ -23,7 +23,8 @@ __all__ = ["COOL", "leave_out_chromospheres"]
 COOL = {"GALEX/GALEX.FUV": 7000.0, "GALEX/GALEX.NUV": 4800.0}
 """Temperature (K) below which a band shows the chromosphere."""
 
-DRAWS = 64
+DRAWS = 15
+"""Enough to tell on which side of a limit the median lies, but for stars at the limit itself."""
 
 
 class _Posterior(Protocol):

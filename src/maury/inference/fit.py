@@ -37,7 +37,7 @@ DISCLESS = 0.1
 REDDEST = 15_000.0
 """Pivot wavelength, Angstrom."""
 
-STEPS = 4, 16
+STEPS = 2, 16
 """Most stars fit by one of the first draws; the further ones are tried only where these do not."""
 
 STARS_AT_ONCE = 2048

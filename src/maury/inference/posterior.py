@@ -140,11 +140,11 @@ class Posterior:
         _check(draws, seed)
         # Limits do not count: the network reads measured values only.
         known = self.known(observations)
-        answerable = known.measured.any(dim=1).nonzero().squeeze(-1)
+        stars = _answerable(known)
         exact = given_exactly(given or {}, self.parameters, len(known))
         known = self.known(with_knowledge(observations, given or {}))
         values = torch.full((draws, len(known), len(self.parameters)), torch.nan)
-        for rows in answerable.split(STARS_AT_ONCE) if len(answerable) else ():
+        for rows in stars:
             values[:, rows] = self._answers.sample(
                 known[rows].to(self.device), draws, seed=seed, exact=exact[rows].to(self.device)
             ).cpu()
@@ -248,12 +248,13 @@ class Posterior:
 
         NaN for a star without any usable measurement.
         """
-        known = self.known(observations).to(self.device)
-        logits = self._answers.populations(known)
-        if logits is None:
+        if self.network.populations is None:
             return {}
-        chances = logits.softmax(-1).cpu()
-        chances[~known.measured.any(1).cpu()] = torch.nan
+        known = self.known(observations)
+        chances = torch.full((len(known), len(POPULATIONS)), torch.nan)
+        for rows in _answerable(known):
+            logits = self._answers.populations(known[rows].to(self.device))
+            chances[rows] = logits.softmax(-1).cpu()
         return dict(zip(POPULATIONS, chances.unbind(-1), strict=True))
 
     def known(self, observations: Measurements) -> Measurements:
@@ -305,6 +306,12 @@ class Posterior:
                 f"{', '.join(c for c in self.channels if not c.startswith('prior_'))}"
             )
         return self.channels.index(name)
+
+
+def _answerable(known: Measurements) -> Sequence[Tensor]:
+    """Rows with anything measured, a few at a time."""
+    rows = known.measured.any(1).nonzero().squeeze(-1)
+    return rows.split(STARS_AT_ONCE) if len(rows) else ()
 
 
 def model_names() -> tuple[str, ...]:

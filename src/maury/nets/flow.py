@@ -51,7 +51,7 @@ class Flow(nn.Module, ABC):
 
     # Draws are made this many rows at a time: intermediate arrays then stay near the cache. The
     # number is kept to, by filling up, so that a draw is rounded alike in any company.
-    rows_at_once = 4096
+    rows_at_once = 8192
 
     def __init__(self, features: int, context: int, noise_size: int) -> None:
         super().__init__()

@@ -1,0 +1,132 @@
+"""How fast `maury infer` answers catalogues of any size, and how much memory it takes.
+
+    python benchmarks/scale.py rates [--rows 40000]     networks, threads, draws
+    python benchmarks/scale.py memory [--rows 100000 1000000 10000000]
+    python benchmarks/scale.py one [--rows 1000000] [--draws 64]
+
+Every number is that of a whole run of the command, from Parquet to Parquet, with start, reading and
+writing; rows are those of a few thousand mock stars again and again. The paper's network has its
+full size and random weights: arithmetic takes as long whatever the weights are. It answers a tenth
+of the rows. Prints markdown tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from maury.catalogs.arrow import to_arrow
+from maury.catalogs.mock import mock_catalog
+from maury.default_model import DEFAULT_MODEL
+from maury.inference.posterior import Posterior
+from maury.simulator import Simulator
+from maury.training.checkpoint import Progress
+from maury.training.config import read_config
+from maury.training.folder import save_model
+from maury.training.network import build_network
+from measured_run import Cost, measured_run
+
+PAPER_CONFIG = Path(__file__).parents[1] / "configs" / "iris-paper.toml"
+PAPER_SHARE = 10
+DIFFERENT_STARS = 20_000
+ROW_GROUP = 100_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=["rates", "memory", "one"])
+    parser.add_argument("--rows", type=int, nargs="+")
+    parser.add_argument("--draws", type=int, default=64)
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        if arguments.what == "rates":
+            rates(work, (arguments.rows or [40_000])[0], arguments.threads)
+        elif arguments.what == "memory":
+            memory(work, arguments.rows or [100_000, 1_000_000, 10_000_000], arguments.threads)
+        else:
+            one(work, (arguments.rows or [1_000_000])[0], arguments.draws, arguments.threads)
+
+
+def rates(work: Path, rows: int, threads: int) -> None:
+    """Networks, threads and draws, each against the first line."""
+    paper = str(untrained(PAPER_CONFIG, work / "paper-size"))
+    cases = [
+        (DEFAULT_MODEL, threads, 64, rows),
+        (DEFAULT_MODEL, 1, 64, rows),
+        (DEFAULT_MODEL, threads, 4, rows),
+        (DEFAULT_MODEL, threads, 256, rows // 2),
+        ("iris-base", threads, 64, rows),
+        (paper, threads, 64, rows // PAPER_SHARE),
+    ]
+    print("| model | threads | draws | rows | stars/s | draws/s | ratio | memory, GB |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|")
+    first = 0.0
+    for model, count, draws, length in cases:
+        path = catalog(work, length)
+        # The rate without the start, which a longer catalogue does not notice.
+        start = infer(work, catalog(work, 100), model=model, draws=draws, threads=count)
+        cost = infer(work, path, model=model, draws=draws, threads=count)
+        rate = length * draws / (cost.seconds - start.seconds)
+        first = first or rate
+        print(
+            f"| {Path(model).name} | {count} | {draws} | {length:,} | {rate / draws:,.0f} "
+            f"| {rate:,.0f} | {rate / first:.2f} | {cost.memory:.2f} |",
+            flush=True,
+        )
+
+
+def memory(work: Path, lengths: list[int], threads: int) -> None:
+    """Four draws a star of longer and longer catalogues."""
+    print("| rows | seconds | stars/s | most memory, GB |")
+    print("|---:|---:|---:|---:|")
+    for length in lengths:
+        cost = infer(work, catalog(work, length), model=DEFAULT_MODEL, draws=4, threads=threads)
+        rate = length / cost.seconds
+        print(f"| {length:,} | {cost.seconds:,.0f} | {rate:,.0f} | {cost.memory:.2f} |", flush=True)
+
+
+def one(work: Path, rows: int, draws: int, threads: int) -> None:
+    """One run, start and all."""
+    cost = infer(work, catalog(work, rows), model=DEFAULT_MODEL, draws=draws, threads=threads)
+    print(
+        f"{rows:,} rows, {draws} draws, {threads} threads: {cost.seconds:,.0f} s, "
+        f"{rows * draws / cost.seconds:,.0f} draws/s, {cost.processor_seconds:,.0f} s of processor "
+        f"time, at most {cost.memory:.2f} GB"
+    )
+
+
+def infer(work: Path, path: Path, *, model: str, draws: int, threads: int) -> Cost:
+    command = [sys.executable, "-m", "maury", "infer", str(path), "-o", str(work / "out.parquet")]
+    command += ["--model", model, "--draws", str(draws)]
+    return measured_run(command, {"OMP_NUM_THREADS": str(threads)})
+
+
+def catalog(work: Path, rows: int) -> Path:
+    """Mock stars again and again."""
+    path = work / f"stars-{rows}.parquet"
+    if not path.exists():
+        config = Posterior.load(DEFAULT_MODEL).config
+        few = to_arrow(mock_catalog(config.simulator, min(rows, DIFFERENT_STARS), seed=1))
+        many = pa.concat_tables([few] * max(1, ROW_GROUP // len(few)))
+        with pq.ParquetWriter(path, few.schema) as writer:
+            for start in range(0, rows, len(many)):
+                writer.write_table(many.slice(0, rows - start))
+    return path
+
+
+def untrained(config_path: Path, folder: Path) -> Path:
+    config = read_config(config_path)
+    network = build_network(config, Simulator(config.simulator))
+    save_model(folder, config, network, Progress())
+    return folder
+
+
+if __name__ == "__main__":
+    main()
