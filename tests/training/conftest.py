@@ -15,10 +15,9 @@ def silent() -> Console:
     return Console(file=io.StringIO())
 
 
-@pytest.fixture
-def brief(tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> ModelConfig:
+@pytest.fixture(scope="session")
+def few_steps(tiny: dict[str, Any]) -> ModelConfig:
     """Twelve steps, with dropout, which must come out the same after a resume."""
-    monkeypatch.setattr(loop, "SCALE_STARS", 2000)
     encoder = tiny["network"]["encoder"] | {"dropout": 0.1}
     training = {
         "steps": 12,
@@ -32,3 +31,10 @@ def brief(tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> ModelConfig:
     return ModelConfig.model_validate(
         tiny | {"network": tiny["network"] | {"encoder": encoder}, "training": training}
     )
+
+
+@pytest.fixture
+def brief(few_steps: ModelConfig, monkeypatch: pytest.MonkeyPatch) -> ModelConfig:
+    """Few steps after few stars."""
+    monkeypatch.setattr(loop, "SCALE_STARS", 2000)
+    return few_steps

@@ -1,6 +1,7 @@
 """The training loop: it learns, keeps the best, and goes on as if it had never stopped."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from safetensors.torch import load_file
 from maury.errors import MauryError
 from maury.training import checkpoint
 from maury.training.config import ModelConfig
-from maury.training.loop import LOG_COLUMNS, Training, _Batch, train
+from maury.training.loop import LOG_COLUMNS, Training, train
+from maury.training.stream import Batch
 
 
 class Killed(Exception):
@@ -31,17 +33,18 @@ def kill_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the run die in the middle of an update."""
     update = Training.update
 
-    def dying(self: Training, number: int, batch: _Batch) -> float:
+    def dying(self: Training, number: int, batches: Sequence[Batch]) -> float:
         if number == step:
             raise Killed
-        return update(self, number, batch)
+        return update(self, number, batches)
 
     monkeypatch.setattr(Training, "update", dying)
 
 
-def batch(run: Training, step: int) -> _Batch:
+def slices(run: Training, step: int) -> list[Batch]:
     """What the run learns from at a step."""
-    return run._stream("train", run.schedule.batch_size)[step]
+    stream = run._stream("train", run.schedule.batch_size, run.slices)
+    return [stream[number] for number in run._numbers(step)]
 
 
 def assert_equal_weights(one: Path, other: Path) -> None:
@@ -154,14 +157,14 @@ def test_the_best_weights_are_a_copy(brief: ModelConfig, tmp_path: Path) -> None
     """A predecessor kept a reference, so that its best weights were always its last."""
     run = Training(brief, tmp_path)
     run.progress.step = 1
-    run.update(0, batch(run, 0))
+    run.update(0, slices(run, 0))
     run.validate()
     kept = {key: value.clone() for key, value in run.best.state_dict().items()}
     for module in (run.network, run.average.module):
         shared = {p.data_ptr() for p in module.parameters()}
         assert not shared & {p.data_ptr() for p in run.best.parameters()}
     for step in range(1, 4):
-        run.update(step, batch(run, step))
+        run.update(step, slices(run, step))
     for key, value in run.best.state_dict().items():
         assert torch.equal(value, kept[key])
     moved = run.average.module.state_dict()
@@ -195,9 +198,11 @@ def test_a_step_that_blows_up_is_left_out(
 ) -> None:
     run = Training(brief, tmp_path)
     before = {key: value.clone() for key, value in run.network.state_dict().items()}
-    loss = run.network.loss
-    monkeypatch.setattr(run.network, "loss", lambda *a: loss(*a) * torch.inf)
-    run.update(0, batch(run, 0))
+    summed = run.network.summed_loss
+    monkeypatch.setattr(
+        run.network, "summed_loss", lambda *a: (summed(*a)[0] * torch.inf, len(a[0]))
+    )
+    run.update(0, slices(run, 0))
     assert all(torch.equal(v, before[key]) for key, v in run.network.state_dict().items())
 
 

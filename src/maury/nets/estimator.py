@@ -63,15 +63,15 @@ class Estimator(StarNetwork):
         x = self.features(measurements)
         return self.encoder(x.channel, x.value, x.error, x.present)
 
-    def loss(
+    def summed_loss(
         self, theta: Tensor, measurements: Measurements, population: Tensor | None = None
-    ) -> Tensor:
-        """Mean negative log density of the whitened parameters, and of the population (nats)."""
+    ) -> tuple[Tensor, int]:
+        """Negative log density of the whitened parameters and of the population (nats), by star."""
         context = self.context(measurements)
-        loss = -self.flow.log_prob(self.whitened(theta, self.seen(measurements)), context).mean()
-        if self.populations is None or population is None:
-            return loss
-        return loss + F.cross_entropy(self.populations(context), population)
+        loss = -self.flow.log_prob(self.whitened(theta, self.seen(measurements)), context).sum()
+        if self.populations is not None and population is not None:
+            loss = loss + F.cross_entropy(self.populations(context), population, reduction="sum")
+        return loss, len(theta)
 
     def log_prob(self, theta: Tensor, context: Tensor, seen: Seen | None = None) -> Tensor:
         """Log density (..., N), per unit of each parameter, at physical theta (..., N, D)."""

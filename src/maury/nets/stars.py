@@ -58,6 +58,22 @@ class StarNetwork(nn.Module):
         self.scale.copy_(spread(z))
         self.features.fit(measurements)
 
+    def loss(
+        self, theta: Tensor, measurements: Measurements, population: Tensor | None = None
+    ) -> Tensor:
+        """`summed_loss`, as the mean of all that it counts."""
+        total, count = self.summed_loss(theta, measurements, population)
+        return total / count
+
+    def summed_loss(
+        self, theta: Tensor, measurements: Measurements, population: Tensor | None = None
+    ) -> tuple[Tensor, int]:
+        """What training makes small, as a sum, and the number of its terms.
+
+        Sums and numbers of several slices of a batch make up those of the batch.
+        """
+        raise NotImplementedError
+
     def seen(self, measurements: Measurements) -> Seen | None:
         """The magnitudes that distances are measured by; None where stars have no distance."""
         return None if self.distance is None else self.distance.seen(measurements)

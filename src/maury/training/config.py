@@ -23,7 +23,9 @@ class TrainingConfig(BaseModel):
 
     The learning rate rises linearly over ``warmup_steps`` to ``learning_rate`` and falls to zero
     by half a cosine at ``steps``. The weights that are kept are an exponential moving average with
-    ``ema_decay``, taken where the loss on held-out stars was lowest.
+    ``ema_decay``, taken where the loss on held-out stars was lowest. A batch passes through the
+    network in ``accumulate`` slices, which takes that much less memory and is the same step; the
+    processes that train together share the slices.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -31,6 +33,7 @@ class TrainingConfig(BaseModel):
     seed: int = 0
     steps: int = Field(gt=0)
     batch_size: int = Field(1024, gt=0)
+    accumulate: int = Field(1, gt=0)
     learning_rate: float = Field(5e-4, gt=0)
     warmup_steps: int = Field(1000, ge=0)
     gradient_clip: float = Field(1.0, gt=0)
@@ -67,14 +70,15 @@ class ModelConfig(BaseModel):
 def fingerprint(config: ModelConfig) -> str:
     """SHA-256 of a config, by which a checkpoint knows its own.
 
-    The number of steps is left out: a run may be made longer or shorter when it is resumed. So is
+    The number of steps is left out: a run may be made longer or shorter when it is resumed; and
+    the number of slices, as it may go on where there is less memory. So is
     an entry that joined after models had been trained, while it has the value that those models
     were trained with: their checkpoints stay theirs.
     """
     joined = {"isochrones"} if config.simulator.isochrones == "mist" else set[str]()
     if not config.simulator.passbands:
         joined.add("passbands")
-    left_out = {"simulator": joined, "training": {"steps"}}
+    left_out = {"simulator": joined, "training": {"steps", "accumulate"}}
     return hashlib.sha256(config.model_dump_json(exclude=left_out).encode()).hexdigest()
 
 

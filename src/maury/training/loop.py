@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import copy
 import csv
-import hashlib
+import math
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
-from maury.device import pick_device
 from maury.errors import MauryError
-from maury.measurements import Measurements
 from maury.simulator import Simulator
 from maury.training import checkpoint
 from maury.training.average import MovingAverage
-from maury.training.config import ModelConfig, fingerprint
+from maury.training.config import ModelConfig, TrainingConfig, fingerprint
 from maury.training.folder import save_model
 from maury.training.network import build_network
+from maury.training.ranks import join
 from maury.training.schedule import learning_rate
+from maury.training.stream import Batch, Stream, seed_of
 
 __all__ = ["Training", "train"]
 
@@ -48,6 +47,9 @@ def train(
 ) -> Path:
     """Train a model and write it as a folder that `maury.Posterior.load` reads.
 
+    Processes that torchrun has started train one model together: they share each batch, and the
+    first of them writes. On several machines, all must see the folder.
+
     Parameters
     ----------
     config : ModelConfig
@@ -55,7 +57,8 @@ def train(
         Receives ``checkpoint.safetensors``, ``log.csv`` and, at the end, the model's files.
     resume : bool
         Go on from the folder's checkpoint; the result is that of an uninterrupted run, unless the
-        config now asks for more or fewer steps, which the learning rate then follows.
+        config now asks for more or fewer steps, which the learning rate then follows, or batches
+        are cut into other slices than before, which then hold other stars.
     minutes : float, optional
         Stop after this long, with a checkpoint, if the steps are not done by then.
     device : str
@@ -72,44 +75,24 @@ def train(
     ------
     MauryError
         If the folder holds another run and ``resume`` is not set, or has nothing to resume.
+    ConnectionError
+        If another process of this training has ended before its time.
     """
     run = Training(config, folder, device=device)
     if resume:
         run.restore()
     elif run.checkpoint_path.exists():
         raise MauryError(f"{folder}: holds a training run already; resume it or choose another")
-    else:
+    elif run.ranks.first:
         # Rows of a run that was killed before its first checkpoint belong to no run.
         run.log_path.unlink(missing_ok=True)
-    run.go(minutes=minutes, console=console or Console(stderr=True))
-    return run.finish()
-
-
-@dataclass
-class _Batch:
-    theta: Tensor
-    measurements: Measurements
-    population: Tensor
-
-    def to(self, device: torch.device) -> _Batch:
-        return _Batch(
-            self.theta.to(device), self.measurements.to(device), self.population.to(device)
-        )
-
-
-@dataclass(frozen=True)
-class _Stream(Dataset[_Batch]):
-    """Batches by number, each from its own seed: whoever simulates one, it is the same."""
-
-    simulator: Simulator
-    seed: int
-    purpose: str
-    stars: int
-
-    def __getitem__(self, number: int) -> _Batch:
-        generator = torch.Generator().manual_seed(_seed(self.seed, self.purpose, number))
-        drawn = self.simulator.draw(self.stars, generator)
-        return _Batch(drawn.theta, drawn.measurements, drawn.population)
+    console = console or Console(stderr=True)
+    run.go(minutes=minutes, console=console if run.ranks.first else Console(quiet=True))
+    run.ranks.leave()
+    if run.ranks.first:
+        run.finish()
+        console.print(f"{folder}: model written", markup=False, soft_wrap=True)
+    return folder
 
 
 class Training:
@@ -120,13 +103,17 @@ class Training:
         self.schedule = config.training
         self.folder = folder
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.device = pick_device(device)
+        self.ranks = join(device)
+        self.device = self.ranks.device
+        self.slices = _slices(self.schedule, self.ranks.count)
         self.simulator = Simulator(config.simulator)
         torch.manual_seed(self.schedule.seed)
         self.network = build_network(config, self.simulator)
         first = self._stream("scales", SCALE_STARS)[0]
         self.network.fit_scales(first.theta, first.measurements)
         self.network.to(self.device)
+        # Machines of different make may round the scales differently.
+        self.ranks.share(self.network.state_dict().values())
         self.average = MovingAverage(self.network, self.schedule.ema_decay)
         self.best = copy.deepcopy(self.average.module)
         self.optimizer = torch.optim.Adam(
@@ -151,40 +138,44 @@ class Training:
         self.progress = checkpoint.load_checkpoint(
             self.checkpoint_path, self._modules(), self.optimizer, fingerprint(self.config)
         )
-        self._trim_log()
+        if self.ranks.first:
+            self._trim_log()
 
     def go(self, *, minutes: float | None, console: Console) -> None:
-        """Update until the steps or the minutes are used up."""
+        """Update until the steps or the minutes are used up; the first process keeps records."""
+        first = self.ranks.first
         started = last_saved = time.monotonic()
         before = self.progress.seconds
         losses: list[float] = []
         with _bar(console) as bar:
             task = bar.add_task("training", total=self.schedule.steps, loss="", rate="")
             steps = range(self.progress.step, self.schedule.steps)
-            for step, batch in zip(steps, self._ahead(steps), strict=True):
-                losses.append(self.update(step, batch))
+            for step, batches in zip(steps, self._ahead(steps), strict=True):
+                losses.append(self.update(step, batches))
                 now = time.monotonic()
                 self.progress.step = step + 1
                 self.progress.seconds = before + now - started
-                if (step + 1) % self.schedule.validate_every == 0:
+                if first and (step + 1) % self.schedule.validate_every == 0:
                     held_out = self.validate()
                     self._log(sum(losses) / len(losses), held_out)
                     bar.update(task, loss=f"{held_out:.3f}")
                     losses.clear()
                 rate = self.progress.step * self.schedule.batch_size / self.progress.seconds
                 bar.update(task, completed=step + 1, rate=f"{rate:,.0f} stars/s")
-                if now - last_saved > 60 * self.schedule.checkpoint_every_minutes:
+                if first and now - last_saved > 60 * self.schedule.checkpoint_every_minutes:
                     self.save()
                     last_saved = now
-                if minutes is not None and now - started > 60 * minutes:
+                if minutes is not None and self.ranks.any(now - started > 60 * minutes):
                     break
-        self.save()
+        if first:
+            self.save()
 
-    def update(self, step: int, batch: _Batch) -> float:
-        """One step of Adam on a batch of fresh stars; returns the loss."""
-        batch = batch.to(self.device)
-        # Dropout, too, must come out the same after a resume.
-        torch.manual_seed(_seed(self.schedule.seed, "dropout", step))
+    def update(self, step: int, batches: Sequence[Batch]) -> float:
+        """One step of Adam on a batch of fresh stars, of which this process passes these slices.
+
+        Returns the loss of the whole batch. Its gradient, too, is that of the whole batch: sums
+        over slices and processes are divided by what all of them count.
+        """
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(
                 step,
@@ -193,9 +184,19 @@ class Training:
                 total=self.schedule.steps,
             )
         self.network.train()
-        loss = self.network.loss(batch.theta, batch.measurements, batch.population)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        sums = torch.zeros(2, device=self.device)
+        for number, batch in zip(self._numbers(step), batches, strict=True):
+            # Dropout, too, must come out the same after a resume.
+            torch.manual_seed(seed_of(self.schedule.seed, "dropout", number, slices=self.slices))
+            part = batch.to(self.device)
+            loss, count = self.network.summed_loss(part.theta, part.measurements, part.population)
+            loss.backward()
+            sums += torch.stack([loss.detach(), loss.new_tensor(count)])
+        gradients = self._gradients()
+        self.ranks.add([*gradients, sums])
+        total, count = sums.tolist()
+        torch._foreach_div_(gradients, count)
         norm = torch.nn.utils.clip_grad_norm_(
             self.network.parameters(), self.schedule.gradient_clip
         )
@@ -203,7 +204,7 @@ class Training:
         if torch.isfinite(norm):
             self.optimizer.step()
             self.average.update(self.network, step)
-        return loss.item()
+        return total / count
 
     @torch.no_grad()
     def validate(self) -> float:
@@ -238,24 +239,41 @@ class Training:
     def _modules(self) -> dict[str, torch.nn.Module]:
         return {"network": self.network, "average": self.average.module, "best": self.best}
 
-    def _stream(self, purpose: str, stars: int) -> _Stream:
-        return _Stream(self.simulator, self.schedule.seed, purpose, stars)
+    def _gradients(self) -> list[Tensor]:
+        """Of all weights; one that no star of this process asked for has a gradient of zero."""
+        for weight in self.network.parameters():
+            if weight.grad is None:
+                weight.grad = torch.zeros_like(weight)
+        return [weight.grad for weight in self.network.parameters() if weight.grad is not None]
 
-    def _ahead(self, steps: Iterable[int]) -> Iterable[_Batch]:
-        """The steps' batches, simulated by other processes while the network learns."""
-        stream = self._stream("train", self.schedule.batch_size)
+    def _stream(self, purpose: str, stars: int, slices: int = 1) -> Stream:
+        return Stream(self.simulator, self.schedule.seed, purpose, stars, slices)
+
+    def _numbers(self, step: int) -> range:
+        """Which slices of a step's batch are this process's."""
+        each = self.slices // self.ranks.count
+        first = step * self.slices + self.ranks.rank * each
+        return range(first, first + each)
+
+    def _ahead(self, steps: Iterable[int]) -> Iterable[tuple[Batch, ...]]:
+        """This process's slices of each step, simulated by others while the network learns."""
+        stream = self._stream("train", self.schedule.batch_size, self.slices)
+        numbers = [number for step in steps for number in self._numbers(step)]
+        each = len(self._numbers(0))
         if sys.platform != "linux":  # only there do forked processes share the simulator's tables
-            return (stream[step] for step in steps)
-        others = (os.cpu_count() or 1) - 1
-        return DataLoader(
+            return zip(*[(stream[number] for number in numbers)] * each, strict=True)
+        cores = (os.cpu_count() or 1) // self.ranks.neighbours
+        workers = max(0, cores - 1 if self.device.type == "cuda" else min(1, cores - 1))
+        loader = DataLoader(
             stream,
-            sampler=list(steps),
+            sampler=numbers,
             batch_size=None,
-            num_workers=others if self.device.type == "cuda" else min(1, others),
-            multiprocessing_context="fork" if others else None,
+            num_workers=workers,
+            multiprocessing_context="fork" if workers else None,
         )
+        return zip(*[iter(loader)] * each, strict=True)
 
-    def _held_out(self, stars: int) -> Iterator[_Batch]:
+    def _held_out(self, stars: int) -> Iterator[Batch]:
         """Batches never trained on, at most 2048 stars each."""
         chunk = min(stars, 2048)
         stream = self._stream("held out", chunk)
@@ -281,10 +299,18 @@ class Training:
         self.log_path.write_text("\n".join([",".join(LOG_COLUMNS), *kept]) + "\n")
 
 
-def _seed(seed: int, purpose: str, number: int) -> int:
-    """A seed of 63 bits for each batch of each stream: batches never repeat or overlap."""
-    digest = hashlib.sha256(f"{seed}/{purpose}/{number}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
+def _slices(schedule: TrainingConfig, processes: int) -> int:
+    """How many slices a batch is cut into: as the config asks, or more, so that all have as many.
+
+    A model then depends on the number of processes only where that is no divisor of the slices.
+    """
+    slices = math.ceil(schedule.accumulate / processes) * processes
+    if slices > schedule.batch_size:
+        raise MauryError(
+            f"batch_size = {schedule.batch_size} cannot be cut into {slices} slices "
+            f"(accumulate = {schedule.accumulate}, {processes} processes): make it larger"
+        )
+    return slices
 
 
 def _bar(console: Console) -> Progress:

@@ -225,12 +225,13 @@ class JointEstimator(StarNetwork):
 
     # -- training --------------------------------------------------------------------------
 
-    def loss(
+    def summed_loss(
         self, theta: Tensor, measurements: Measurements, population: Tensor | None = None
-    ) -> Tensor:
+    ) -> tuple[Tensor, int]:
         """Loss of the joint density, by questions drawn anew for each star, and of populations.
 
-        Random numbers come from torch's global stream, which the training seeds for each step.
+        Latent nodes are counted. Random numbers come from torch's global stream, which the training
+        seeds for each slice of a batch.
         """
         question = self._drawn_question(theta, self.known(measurements))
         length = question.given.sum(1) + 2 * question.latent.sum(1)
@@ -245,7 +246,7 @@ class JointEstimator(StarNetwork):
                 logits = self.populations(condition)
                 chance = F.cross_entropy(logits, population[rows], reduction="sum")
                 total = total + len(self.parameters_of_star) * chance
-        return total / max(count, 1)
+        return total, max(count, 1)
 
     def _drawn_question(self, theta: Tensor, known: Measurements) -> Question:
         n, parameters = theta.shape
