@@ -155,10 +155,11 @@ class Training:
                 now = time.monotonic()
                 self.progress.step = step + 1
                 self.progress.seconds = before + now - started
-                if first and (step + 1) % self.schedule.validate_every == 0:
-                    held_out = self.validate()
-                    self._log(sum(losses) / len(losses), held_out)
-                    bar.update(task, loss=f"{held_out:.3f}")
+                if (step + 1) % self.schedule.validate_every == 0:
+                    if first:
+                        held_out = self.validate()
+                        self._log(sum(losses) / len(losses), held_out)
+                        bar.update(task, loss=f"{held_out:.3f}")
                     losses.clear()
                 rate = self.progress.step * self.schedule.batch_size / self.progress.seconds
                 bar.update(task, completed=step + 1, rate=f"{rate:,.0f} stars/s")
