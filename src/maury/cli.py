@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +30,14 @@ app = typer.Typer(
 app.add_typer(libraries, name="libraries")
 
 MORE_LIKELY = 0.5
+
+
+class Engine(StrEnum):
+    """Who answers a catalogue."""
+
+    LOCAL = "local"
+    DASK = "dask"
+
 
 messages = Console(stderr=True, highlight=False)
 output = Console(highlight=False)
@@ -60,7 +69,9 @@ def _options(
     epilog="Example: `maury infer stars.fits -o parameters.fits --model iris-base --draws 256`"
 )
 def infer(
-    catalog: Annotated[Path, typer.Argument(help="FITS, VOTable, ECSV, CSV, Parquet or a folder of Parquet.")],
+    catalog: Annotated[
+        Path, typer.Argument(help="FITS, VOTable, ECSV, CSV, Parquet, or a folder of Parquet.")
+    ],
     out: Annotated[Path, typer.Option("-o", "--output", help="Output catalogue, by suffix.")],
     model: Annotated[str, typer.Option(help="Shipped name or folder.")] = DEFAULT_MODEL,
     draws: Annotated[int, typer.Option(min=1, help="Posterior draws a star.")] = 64,
@@ -73,10 +84,34 @@ def infer(
         Path | None, typer.Option(help="Also write all draws, to this file, by suffix.")
     ] = None,
     resume: Annotated[bool, typer.Option(help="Go on with an interrupted run.")] = False,
+    engine: Annotated[Engine, typer.Option(help="dask is for HATS catalogues.")] = Engine.LOCAL,
+    workers: Annotated[int | None, typer.Option(min=1, help="Dask workers to start.")] = None,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")] = None,
 ) -> None:
     """Posteriors for every star of a catalogue: one row for each row, in order."""
+    from maury.catalogs.hats.job import infer_hats
     from maury.catalogs.job import infer_file
 
+    if engine == Engine.DASK:
+        if save_draws is not None:
+            raise MauryError("--save-draws is not for the dask engine: leave it out")
+        stars = infer_hats(
+            catalog,
+            out,
+            model=model,
+            draws=draws,
+            seed=seed,
+            columns=columns,
+            device=device,
+            scheduler=scheduler,
+            workers=workers,
+            resume=resume,
+            console=messages,
+        )
+        _say(f"{out}: {stars:,} stars")
+        return
+    if workers is not None or scheduler is not None:
+        raise MauryError("--workers and --scheduler are for the dask engine: add --engine dask")
     stars = infer_file(
         catalog,
         out,

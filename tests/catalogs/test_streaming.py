@@ -104,6 +104,12 @@ def test_row_groups_of_any_size(tmp_path: Path, groups: list[int], data: st.Data
     assert np.concatenate([piece["n"] for piece in found]).tolist() == list(range(skip, total))
 
 
+def test_a_hats_catalogue_goes_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "hats.properties").touch()
+    with pytest.raises(MauryError, match="--engine dask"):
+        open_catalog(tmp_path)
+
+
 CELLS = st.sampled_from(["", "1", "-2", "3.5", "1e3", "nan", "word", "true", "2001-01-01", "NA"])
 
 

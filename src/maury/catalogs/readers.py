@@ -18,6 +18,8 @@ from maury.errors import MauryError
 
 __all__ = ["Catalog", "open_catalog", "read_table"]
 
+_HATS = ("collection.properties", "hats.properties")
+
 
 def read_table(path: str | Path) -> Table:
     """Read a whole catalogue.
@@ -137,6 +139,8 @@ def _joined(pieces: list[Table]) -> Table:
 def _checked(path: str | Path) -> tuple[Path, str]:
     path = Path(path)
     if path.is_dir():
+        if any((path / name).exists() for name in _HATS):
+            raise MauryError(f"{path}: this is a HATS catalogue; answer it with --engine dask")
         return path, "parquet"
     kind = format_of(path)
     if not path.exists():

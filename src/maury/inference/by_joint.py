@@ -12,7 +12,7 @@ from maury.nets.joint.estimator import JointEstimator
 
 __all__ = ["JointAnswers"]
 
-STARS_AT_ONCE, DRAWS_AT_ONCE = 32, 32
+STARS_AT_ONCE, DRAWS_AT_ONCE = 16, 64
 """Size of the blocks in which stars and draws go through the network: always the same."""
 
 
