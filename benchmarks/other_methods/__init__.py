@@ -1,0 +1,1 @@
+"""Other ways to the parameters of maury's mock stars, timed and judged alike (`baselines.py`)."""
