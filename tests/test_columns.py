@@ -147,6 +147,31 @@ def test_a_wrong_map_is_told() -> None:
         recognise(["a"], columns={"GAIA/GAIA3.G": 3})  # type: ignore[dict-item]
 
 
+@pytest.mark.parametrize(
+    ("error", "value"),
+    [
+        ("phot_bp_mean_mag_error", "phot_bp_mean_mag"),
+        ("E_BPMAG", "BPmag"),
+        ("2MASS/2MASS.J_err", "2MASS/2MASS.J"),
+        ("parallax_error", "parallax"),
+    ],
+)
+def test_an_error_without_its_value_is_told(error: str, value: str) -> None:
+    """One wrong letter in the name of the value would quietly lose a band."""
+    found = recognise(["gaia_g", "gaia_g_err", value[:-1] + "?", error])
+    assert list(found.pairs) == ["GAIA/GAIA3.G"]
+    assert len(found.notes) == 1
+    assert repr(error) in found.notes[0]
+    assert repr(value) in found.notes[0]
+    assert recognise(["gaia_g", "gaia_g_err", value, error]).notes == ()
+
+
+def test_a_companion_of_a_band_that_is_there_is_no_news() -> None:
+    assert recognise(["gaia_bp", "gaia_bp_err", "phot_bp_mean_mag_error"]).notes == ()
+    names = ["2MASS/2MASS.J", "2MASS/2MASS.J_err", "2MASS/2MASS.J_limit"]
+    assert recognise(names).notes == ()
+
+
 def test_maps_are_read_from_toml(tmp_path: Path) -> None:
     path = tmp_path / "map.toml"
     path.write_text('"GAIA/GAIA3.G" = ["my_g", "my_g_err"]\nparallax = "plx"\n')

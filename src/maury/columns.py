@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -166,6 +166,7 @@ def recognise(
                 f"column {pair.value!r} comes without an error: add {pair.value}_err, because "
                 "outside knowledge has no weight without one"
             )
+    notes += _lonely_errors(names, pairs)
     release = next((name for name in names if name.lower() == RELEASE), None)
     aids = _parallax_aids(names) if "parallax" in pairs else {}
     return Recognition(pairs=pairs, release=release, aids=aids, notes=tuple(notes))
@@ -257,6 +258,25 @@ _ERRORS: dict[str, list[str]] = {}
 for _entry in (entry for entries in COLUMN_NAMES.values() for entry in entries):
     if isinstance(_entry, tuple):
         _ERRORS.setdefault(_entry[0].lower(), []).append(_entry[1])
+
+
+_VALUE_OF_ERROR: dict[str, str] = {}
+for _value in _EXACT:
+    for _error in (*_ERRORS.get(_value.lower(), []), *(p.format(_value) for p in ERROR_PATTERNS)):
+        _VALUE_OF_ERROR.setdefault(_error.lower(), _value)
+
+
+def _lonely_errors(names: Sequence[str], pairs: Mapping[str, ColumnPair]) -> Iterator[str]:
+    """Notes of errors without a value: one wrong letter in its name would quietly lose a band."""
+    used = {pair.error for pair in pairs.values()}
+    for name in names:
+        value = _VALUE_OF_ERROR.get(name.lower())
+        if name.endswith("_err") and _SVO_ID.fullmatch(name):
+            value = name.removesuffix("_err")
+        if value is None or name in used or _channel_of(name) is not None:
+            continue
+        if _EXACT.get(value, value) not in pairs:
+            yield f"column {name!r} is ignored: it is the error of {value!r}, which is not there"
 
 
 def _channel_of(name: str) -> str | None:
