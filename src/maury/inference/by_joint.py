@@ -54,10 +54,9 @@ class JointAnswers:
         """Logits (N, P) of the kinds of stars, of a network that tells them apart."""
         head = self.network.populations
         assert head is not None
-        result = torch.empty(len(known), head.logits.out_features, device=known.device)
+        result = torch.empty(len(known), head.out_features, device=known.device)
         for rows, _, block in blocks(in_order(known), STARS_AT_ONCE):
-            free = block.value.new_full((len(block), self.network.noise_size), torch.nan)
-            result[rows] = head(self.network.posterior(block, free))[: len(rows)]
+            result[rows] = head(self.network.summary(block))[: len(rows)]
         return result
 
     def predict(

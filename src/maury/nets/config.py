@@ -75,7 +75,11 @@ class SequentialConfig(_Config):
 
 
 class JointConfig(_Config):
-    """Sizes of `maury.nets.joint.density.JointDensity`, and the path it learns along."""
+    """Sizes of `maury.nets.joint.density.JointDensity`, and the path it learns along.
+
+    ``summary`` is the deep set on which the units of latent nodes rest. Of stars in training, the
+    share ``velocity_share`` teaches the velocity, too, which costs several times as much.
+    """
 
     kind: Literal["joint"] = "joint"
     width: int = Field(96, gt=0)
@@ -83,7 +87,11 @@ class JointConfig(_Config):
     heads: int = Field(4, gt=0)
     feedforward: int = Field(192, gt=0)
     frequencies: tuple[Annotated[float, Field(gt=0)], ...] = (1.0, 3.0)
+    summary: DeepSetConfig = DeepSetConfig(
+        kind="deep_set", width=128, layers=2, feedforward=256, frequencies=(1.0, 3.0)
+    )
     path: PathName = "flow matching"
+    velocity_share: float = Field(1.0, gt=0, le=1)
 
 
 class NetworkConfig(_Config):

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from maury.errors import MauryError
 from maury.nets.config import JointConfig
 from maury.nets.joint.base import Base, NormalBase
-from maury.nets.joint.nodes import Nodes, Side
+from maury.nets.joint.nodes import Nodes
 from maury.nets.joint.paths import PATHS
 from maury.nets.joint.transformer import (
     Layer,
@@ -49,10 +49,8 @@ class Condition:
     base : Base
         The units.
     present : Tensor (N, L) bool
-    read : Tensor (N, 1 + S, W)
-        The given nodes' last tokens; the first stands for nothing being given.
-    told : Tensor (N, 1 + S) bool
-        Which of these exist.
+    summary : Tensor (N, V)
+        Of the given nodes.
     """
 
     memory: tuple[Memory, ...]
@@ -60,8 +58,7 @@ class Condition:
     token: Tensor
     base: Base
     present: Tensor
-    read: Tensor
-    told: Tensor
+    summary: Tensor
 
     def __len__(self) -> int:
         return len(self.token)
@@ -73,8 +70,7 @@ class Condition:
             self.token[rows],
             self.base[rows],
             self.present[rows],
-            self.read[rows],
-            self.told[rows],
+            self.summary[rows],
         )
 
 
@@ -110,7 +106,7 @@ class JointDensity(nn.Module):
         self.layers = nn.ModuleList(
             Layer(width, config.heads, config.feedforward) for _ in range(config.layers)
         )
-        self.base = NormalBase(width, config.heads, config.feedforward)
+        self.base = NormalBase(identities, config)
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.last = nn.Linear(width, 2 * width)
         self.velocity = nn.Linear(width, 1)
@@ -118,36 +114,36 @@ class JointDensity(nn.Module):
             nn.init.zeros_(zero.weight)
             nn.init.zeros_(zero.bias)
 
+    def units(self, nodes: Nodes) -> tuple[Base, Tensor]:
+        """Units of the latent nodes, and the summary (N, V) of the given ones."""
+        return self._base(nodes, self._given_tokens(nodes), _latent_mask(nodes))
+
     def condition(self, nodes: Nodes) -> Condition:
         """Read the given nodes, once for all draws and steps."""
-        told = F.pad(nodes.given.present, (1, 0), value=True)
-        packing = Packing.of(told, 1, dense=not self.training)
-        tokens = packing.pack(self._given_tokens(nodes.given, nodes.value))
+        told, mask = self._given_tokens(nodes), _latent_mask(nodes)
+        base, summary = self._base(nodes, told, mask)
+        present = F.pad(nodes.given.present, (1, 0), value=True)
+        packing = Packing.of(present, 1, dense=not self.training)
+        tokens = packing.pack(told[:, None])
         among = _with_nothing(nodes.given.present, nodes.among_given)
         memory: list[Memory] = []
         for layer in self.layers:
             tokens, kept = layer(tokens, packing, among)
             memory.append(kept)
-        latent = nodes.latent
-        token = self.identity(latent.identity) + self.state.weight[1]
-        token = token + self.error_latent(latent.error[..., None])
-        mask = _latent_mask(nodes)
-        read = packing.spread(tokens)[:, 0]
-        slots = read.shape[1]
-        among_latent = mask[..., slots:] & latent.present[:, None] & latent.present[..., None]
-        value = F.pad(nodes.value, (1, 0))
-        base = self.base(token, read, value, mask[..., :slots], among_latent)
         units = torch.stack([base.location, torch.log(base.spread)], -1).detach()
-        token = token + self.unit_latent(units)
         return Condition(
             memory=tuple(memory),
             mask=mask,
-            token=token,
+            token=self._latent_tokens(nodes) + self.unit_latent(units),
             base=base,
-            present=latent.present,
-            read=read,
-            told=told,
+            present=nodes.latent.present,
+            summary=summary,
         )
+
+    def _base(self, nodes: Nodes, told: Tensor, mask: Tensor) -> tuple[Base, Tensor]:
+        slots, present = told.shape[1], nodes.latent.present
+        among = mask[..., slots:] & present[:, None] & present[..., None]
+        return self.base(nodes, self._latent_tokens(nodes), told, mask[..., :slots], among)
 
     def field(self, condition: Condition, y: Tensor, phi: Tensor) -> Tensor:
         """The velocity u (N, K, L) along the angle, at points y (N, K, L) and angles phi (N or 1,).
@@ -184,14 +180,13 @@ class JointDensity(nn.Module):
             Draws the times and the noise.
         """
         present = condition.present
-        miss = condition.base.to_units(asked[:, None])[:, 0]
-        units = 0.5 * miss.square() - condition.base.log_abs_det()
+        units = condition.base.cost(asked)
         time = self.path.times(len(condition), generator)
         noise = torch.randn(asked.shape, generator=generator)
         time, noise = time.to(asked.device), noise.to(asked.device)
         phi = self.path.angle(time)
         cos, sin = torch.cos(phi)[:, None], torch.sin(phi)[:, None]
-        data = miss.detach()
+        data = condition.base.detached().to_units(asked[:, None])[:, 0]
         y, u = cos * data + sin * noise, cos * noise - sin * data
         found = self.field(condition, y[:, None], phi)[:, 0]
         weight = self.path.weight(time)[:, None]
@@ -206,12 +201,19 @@ class JointDensity(nn.Module):
         """The inverse of `to_values`."""
         return condition.base.to_units(value)
 
-    def _given_tokens(self, given: Side, value: Tensor) -> Tensor:
-        """Tokens (N, 1, 1 + S, W): nothing first, then the given nodes."""
-        numbers = torch.cat([self.features(value), given.error[..., None]], -1)
+    def _given_tokens(self, nodes: Nodes) -> Tensor:
+        """Tokens (N, 1 + S, W): nothing first, then the given nodes."""
+        given = nodes.given
+        numbers = torch.cat([self.features(nodes.value), given.error[..., None]], -1)
         tokens = self.identity(given.identity) + self.state.weight[0] + self.value_given(numbers)
-        nothing = self.state.weight[2].expand(len(value), 1, -1)
-        return torch.cat([nothing, tokens], 1)[:, None]
+        nothing = self.state.weight[2].expand(len(nodes), 1, -1)
+        return torch.cat([nothing, tokens], 1)
+
+    def _latent_tokens(self, nodes: Nodes) -> Tensor:
+        """Tokens (N, L, W) that know neither value nor time."""
+        latent = nodes.latent
+        tokens = self.identity(latent.identity) + self.state.weight[1]
+        return tokens + self.error_latent(latent.error[..., None])
 
 
 def _with_nothing(present: Tensor, edges: Tensor | None) -> Tensor:

@@ -7,6 +7,7 @@ bands tell, and a latent distance to what they and the given parallax imply (`Di
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -22,7 +23,6 @@ from maury.nets.joint.log_density import log_density
 from maury.nets.joint.masks import Conditions, draw_conditions, graph_edges
 from maury.nets.joint.nodes import Nodes
 from maury.nets.joint.samplers import angles, multistep
-from maury.nets.joint.transformer import Reader
 from maury.nets.stars import StarNetwork
 
 __all__ = ["JointEstimator", "Question"]
@@ -107,7 +107,9 @@ class JointEstimator(StarNetwork):
         # nothing while the rest is asked for.
         self.register_buffer("plain_centre", torch.zeros(len(parameters)))
         self.register_buffer("plain_scale", torch.ones(len(parameters)))
-        self.populations = _Populations(config, populations) if populations > 1 else None
+        inner = config.summary.width
+        self.populations = nn.Linear(inner, populations) if populations > 1 else None
+        self.velocity_share = config.velocity_share
 
     @torch.no_grad()
     def fit_scales(self, theta: Tensor, measurements: Measurements) -> None:
@@ -186,9 +188,17 @@ class JointEstimator(StarNetwork):
 
     def posterior(self, known: Measurements, theta: Tensor) -> Condition:
         """All measurements given; parameters too, where theta (N, D) is not NaN."""
+        return self.density.condition(self._for_parameters(known, theta))
+
+    def summary(self, known: Measurements) -> Tensor:
+        """Summary (N, V) of all measurements."""
+        theta = known.value.new_full((len(known), self.noise_size), torch.nan)
+        return self.density.units(self._for_parameters(known, theta))[1]
+
+    def _for_parameters(self, known: Measurements, theta: Tensor) -> Nodes:
         latent = torch.cat([theta.isnan(), torch.zeros_like(known.measured)], 1)
         given = torch.cat([~theta.isnan(), known.measured], 1)
-        return self.density.condition(self.question(known, given, latent, theta=theta).split()[0])
+        return self.question(known, given, latent, theta=theta).split()[0]
 
     def prediction(self, known: Measurements, asked: Tensor, theta: Tensor) -> Condition:
         """The slots ``asked`` (N, S) for, all others given; theta (N, D) where it is not NaN."""
@@ -235,17 +245,24 @@ class JointEstimator(StarNetwork):
         """
         question = self._drawn_question(theta, self.known(measurements))
         length = question.given.sum(1) + 2 * question.latent.sum(1)
+        taught = math.ceil(self.velocity_share * len(theta))
         total, count = theta.new_zeros(()), 0
-        for rows in torch.argsort(length).chunk(LENGTHS):
-            nodes, asked = question[rows].split()
-            condition = self.density.condition(nodes)
-            latent = int(nodes.latent.present.sum())
-            total = total + latent * self.density.loss(condition, asked)
-            count += latent
-            if self.populations is not None and population is not None:
-                logits = self.populations(condition)
-                chance = F.cross_entropy(logits, population[rows], reduction="sum")
-                total = total + len(self.parameters_of_star) * chance
+        for first, last in ((0, taught), (taught, len(theta))):
+            for rows in (first + torch.argsort(length[first:last])).chunk(LENGTHS):
+                nodes, asked = question[rows].split()
+                latent = int(nodes.latent.present.sum())
+                if first == 0:
+                    condition = self.density.condition(nodes)
+                    total = total + latent * self.density.loss(condition, asked)
+                    summary = condition.summary
+                else:
+                    base, summary = self.density.units(nodes)
+                    total = total + (base.cost(asked) * nodes.latent.present).sum()
+                count += latent
+                if self.populations is not None and population is not None:
+                    logits = self.populations(summary)
+                    chance = F.cross_entropy(logits, population[rows], reduction="sum")
+                    total = total + len(self.parameters_of_star) * chance
         return total, max(count, 1)
 
     def _drawn_question(self, theta: Tensor, known: Measurements) -> Question:
@@ -282,18 +299,3 @@ class JointEstimator(StarNetwork):
     def _is_knowledge(self, known: Measurements) -> Tensor:
         names = [name.startswith("prior_") for name in known.channels]
         return torch.tensor(names, device=known.device)[known.channel]
-
-
-class _Populations(nn.Module):
-    """Logits (N, P) of the kinds of stars, read off the given nodes."""
-
-    def __init__(self, config: JointConfig, populations: int) -> None:
-        super().__init__()
-        self.query = nn.Parameter(torch.randn(config.width))
-        self.reader = Reader(config.width, config.heads, config.feedforward)
-        self.logits = nn.Linear(config.width, populations)
-
-    def forward(self, condition: Condition) -> Tensor:
-        query = self.query.expand(len(condition), 1, -1)
-        read = self.reader(query, condition.read, condition.told[:, None, :])
-        return self.logits(read[:, 0])
