@@ -28,6 +28,7 @@ def test_gpus_are_dealt_out(device: str, worker: str, gpus: int, expected: str) 
 def test_as_many_workers_as_gpus_or_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
     assert usual_workers("auto") == usual_workers("cuda") == 3
+    assert usual_workers("cuda:1") == 1
     cores = usual_workers("cpu")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     assert usual_workers("auto") == cores >= 1

@@ -31,6 +31,7 @@ __all__ = [
     "conclude",
     "concluded",
     "finished_pixels",
+    "is_finished",
     "join",
     "map_order",
     "rows_written",
@@ -86,6 +87,13 @@ def finished_pixels(folder: Path) -> dict[HealpixPixel, int]:
         for file in files:
             file.unlink()
     return rows
+
+
+def is_finished(pixel: HealpixPixel, folder: Path) -> bool:
+    """Whether the pixel has its mark."""
+    from lsdb.io.to_hats import DONE_DIR_NAME
+
+    return (folder / DONE_DIR_NAME / f"{pixel.order}_{pixel.pixel}_done").exists()
 
 
 def write_pixel(answers: pd.DataFrame, pixel: HealpixPixel, folder: Path, order: int) -> None:

@@ -30,6 +30,7 @@ from maury.catalogs.hats.folder import (
     conclude,
     concluded,
     finished_pixels,
+    is_finished,
     join,
     map_order,
     rows_written,
@@ -188,7 +189,8 @@ def _finish(
 ) -> pd.DataFrame:
     """Answer and write a pixel; a mistake of the user's is reported, since Dask did not fail."""
     try:
-        if len(frame):
+        # A worker may have died between finishing a pixel and saying so.
+        if len(frame) and not is_finished(pixel, Path(folder)):
             write_pixel(_of_worker(frame, request), pixel, Path(folder), order)
     except MauryError as problem:
         return _report(0, str(problem))

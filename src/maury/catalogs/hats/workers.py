@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -43,14 +44,12 @@ def connected(scheduler: str | None, workers: int | None, device: str) -> Iterat
 
     if scheduler is None:
         pick_device(device)
-        with (
-            LocalCluster(
-                n_workers=usual_workers(device) if workers is None else workers,
-                threads_per_worker=1,
-                dashboard_address=None,
-            ) as cluster,
-            Client(cluster) as client,
-        ):
+        count = usual_workers(device) if workers is None else workers
+        with warnings.catch_warnings():
+            # Of a web server for each cluster, also where no dashboard is wanted.
+            warnings.filterwarnings("ignore", "Port .* is already in use", UserWarning)
+            cluster = LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=None)
+        with cluster, Client(cluster) as client:
             yield client
         return
     try:
@@ -62,10 +61,12 @@ def connected(scheduler: str | None, workers: int | None, device: str) -> Iterat
 
 
 def usual_workers(device: str) -> int:
-    """One for each GPU where GPUs are used, else one for each core that this process may use."""
+    """One for each GPU that is used; without GPUs, for each core that this process may use."""
     gpus = torch.cuda.device_count()
-    if device == "cuda" or (device == "auto" and gpus):
+    if device in ("auto", "cuda") and gpus:
         return gpus
+    if device.startswith("cuda"):
+        return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
