@@ -44,7 +44,7 @@ def main() -> None:
         while kills < arguments.kills:
             run = start(work, out, resume=True)
             try:
-                finish(run, timeout=chance.uniform(0.0, 1.1 * alone))
+                finish(run, timeout=chance.uniform(0.0, 0.8 * alone))
             except subprocess.TimeoutExpired:
                 run.kill()
                 run.wait()
