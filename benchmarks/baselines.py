@@ -26,6 +26,7 @@ import importlib.util
 import os
 import tempfile
 import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,26 +77,34 @@ def main() -> None:
     posterior = Posterior.load(args.model, device="cpu")
     simulator = Simulator(posterior.config.simulator)
     stars = MockStars.draw(simulator, args.stars, seed=args.seed)
-    found = _ours(posterior, simulator, stars, args)
+    truth = columns(simulator, stars.theta)
+    found: list[Answers] = []
+    page = ""
+    for answers in _answers(posterior, simulator, stars, args):
+        found.append(answers)
+        print(f"{answers.name}: {answers.seconds:.3g} s a star", flush=True)
+        page = _page(found, truth, posterior.name, args)
+        if args.out:  # after each method: the last ones take long
+            args.out.write_text(page, encoding="utf-8")
+    print(page)
+
+
+def _answers(
+    posterior: Posterior, simulator: Simulator, stars: MockStars, args: argparse.Namespace
+) -> Iterator[Answers]:
+    """What the methods say, the model first."""
+    yield from _ours(posterior, simulator, stars, args)
     if "paper" in args.methods:
-        found.append(_paper(posterior, args))
+        yield _paper(simulator, args)
     if {"nearest", "brutus"} & set(args.methods):
         for count in args.models:
-            found += _by_grid(simulator, stars, count, args)
+            yield from _by_grid(simulator, stars, count, args)
     few = stars[: args.samplers]
     if "emcee" in args.methods:
-        found.append(
-            by_emcee(simulator, few, walkers=args.walkers, steps=args.steps, seed=args.seed)
-        )
-        _say(found[-1])
+        yield by_emcee(simulator, few, walkers=args.walkers, steps=args.steps, seed=args.seed)
     if "dynesty" in args.methods:
         settings = {"live_points": args.live_points, "tolerance": args.tolerance}
-        found.append(by_dynesty(simulator, few, **settings, seed=args.seed))
-        _say(found[-1])
-    page = _page(found, columns(simulator, stars.theta), posterior.name, args)
-    print(page)
-    if args.out:
-        args.out.write_text(page, encoding="utf-8")
+        yield by_dynesty(simulator, few, **settings, seed=args.seed)
 
 
 def _arguments() -> argparse.Namespace:
@@ -124,36 +133,28 @@ def _arguments() -> argparse.Namespace:
 
 def _ours(
     posterior: Posterior, simulator: Simulator, stars: MockStars, args: argparse.Namespace
-) -> list[Answers]:
-    """The model with few draws and with as many as the others have; the latter comes first."""
-    found = []
+) -> Iterator[Answers]:
+    """The model with as many draws as the others have, and with its usual number."""
     for draws in (args.draws, 64):
         values = posterior.sample(stars.observations.measurements, draws, seed=args.seed).values
-        found.append(
-            Answers(
-                f"{posterior.name}, {draws} draws",
-                _per_star(args.model, simulator, args.timed, draws),
-                columns(simulator, values[..., : len(simulator.parameters)]),
-                f"timed on {args.timed:,} stars",
-            )
+        yield Answers(
+            f"{posterior.name}, {draws} draws",
+            _per_star(args.model, simulator, args.timed, draws),
+            columns(simulator, values[..., : len(simulator.parameters)]),
+            f"timed on {args.timed:,} stars",
         )
-        _say(found[-1])
-    return found
 
 
-def _paper(posterior: Posterior, args: argparse.Namespace) -> Answers:
+def _paper(simulator: Simulator, args: argparse.Namespace) -> Answers:
     """The paper's network on the bands of the same catalogue that it knows."""
     config = read_config(PAPER_CONFIG)
-    simulator = Simulator(posterior.config.simulator)
     few = max(1, int(PAPER_SHARE * args.timed))
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work) / "paper-size"
         save_model(folder, config, build_network(config, Simulator(config.simulator)), Progress())
         seconds = _per_star(folder, simulator, few, args.draws)
     name = f"paper's network, {args.draws} draws"
-    found = Answers(name, seconds, note=f"random weights; timed on {few:,} stars")
-    _say(found)
-    return found
+    return Answers(name, seconds, note=f"random weights; timed on {few:,} stars")
 
 
 def _per_star(model: str | Path, simulator: Simulator, count: int, draws: int) -> float:
@@ -168,14 +169,12 @@ def _per_star(model: str | Path, simulator: Simulator, count: int, draws: int) -
 
 def _by_grid(
     simulator: Simulator, stars: MockStars, count: int, args: argparse.Namespace
-) -> list[Answers]:
+) -> Iterator[Answers]:
     with stopwatch() as watch:
         grid = build_grid(simulator, count, seed=SEED_OF_GRID)
     built = f"{grid.megabytes:,.0f} MB, built in {watch.seconds:.0f} s"
-    found = []
     if "nearest" in args.methods:
-        found.append(replace(nearest(stars, grid), note=f"no errors; {built}"))
-        _say(found[-1])
+        yield replace(nearest(stars, grid), note=f"no errors; {built}")
     if "brutus" in args.methods:
         from other_methods.by_brutus import brute_force
 
@@ -183,13 +182,7 @@ def _by_grid(
         for some, note in ((stars, built), (clean, "told which measurements are outliers")):
             answers = brute_force(simulator, some, grid, draws=args.draws, seed=args.seed)
             name = answers.name + (", told" if some is clean else "")
-            found.append(replace(answers, name=name, note=note))
-            _say(found[-1])
-    return found
-
-
-def _say(answers: Answers) -> None:
-    print(f"{answers.name}: {answers.seconds:.3g} s a star", flush=True)
+            yield replace(answers, name=name, note=note)
 
 
 def _page(found: list[Answers], truth: Floats, model: str, args: argparse.Namespace) -> str:

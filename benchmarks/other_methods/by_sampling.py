@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from maury.evaluation.baselines import WeightedDraws, log_target, nested_sampling
+from maury.evaluation.baselines import log_target, nested_sampling
 from maury.evaluation.side_by_side import Lane, run_side_by_side
 from maury.evaluation.unit_cube import from_unit_cube
 from maury.simulator import Simulator
@@ -24,8 +24,8 @@ START = 2000
 
 def by_dynesty(
     simulator: Simulator, stars: MockStars, *, live_points: int, tolerance: float, seed: int
-) -> tuple[Answers, list[WeightedDraws]]:
-    """Answers of nested sampling, and its draws."""
+) -> Answers:
+    """Answers of nested sampling."""
     observations = stars.observations.measurements
     with stopwatch() as watch:
         found = nested_sampling(
@@ -35,13 +35,12 @@ def by_dynesty(
     picks = [rng.choice(len(star.weight), EQUAL_DRAWS, p=star.weight) for star in found]
     values = np.stack([star.values[pick] for star, pick in zip(found, picks, strict=True)], 1)
     calls = int(np.mean([star.calls for star in found]))
-    answers = Answers(
+    return Answers(
         f"dynesty, {live_points} live points",
         watch.seconds / len(stars),
         columns(simulator, torch.as_tensor(values)),
         f"{calls:,} likelihoods a star",
     )
-    return answers, found
 
 
 def by_emcee(
