@@ -33,6 +33,11 @@ EXPECTED = "text in UTF-8 with a header line and commas"
 _BLOCK = 1 << 22
 """Bytes parsed at once."""
 
+_EXACT = 2**53
+"""Floating point holds smaller integers exactly."""
+
+_LONG_INTEGER = r"^\s*[+-]?[0-9]{16,}\s*$"
+
 
 @dataclass(frozen=True)
 class _Head:
@@ -152,6 +157,7 @@ def _tables(path: Path, head: _Head, types: pa.Schema | None) -> Iterator[pa.Tab
 def _types(path: Path, head: _Head) -> tuple[pa.Schema, int]:
     """One type for each column that holds all of its cells, and the number of rows."""
     kinds: dict[str, pa.DataType] = dict.fromkeys(head.names, pa.null())
+    long: set[str] = set()
     rows = 0
     for table in _tables(path, head, None):
         rows += len(table)
@@ -160,7 +166,32 @@ def _types(path: Path, head: _Head) -> tuple[pa.Schema, int]:
                 # What Arrow makes of bytes that are no UTF-8, and no format can take from us.
                 raise ValueError(f"column {field.name!r} is in another encoding")
             kinds[field.name] = _common(kinds[field.name], field.type)
+            if _reaches(table[field.name], _EXACT):
+                long.add(field.name)
+    # One number that is no 64-bit integer must not round the identifiers beside it.
+    candidates = [name for name in long if kinds[name] == pa.float64()]
+    kinds |= dict.fromkeys(_with_long_integers(path, head, candidates), pa.string())
     return pa.schema(kinds.items()), rows
+
+
+def _reaches(column: pa.ChunkedArray, bound: int) -> bool:
+    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        return False
+    ends = pc.min_max(column).as_py().values()
+    return any(end is not None and abs(end) >= bound for end in ends)
+
+
+def _with_long_integers(path: Path, head: _Head, names: list[str]) -> set[str]:
+    """Those of the columns in which an integer has more digits than floating point holds."""
+    if not names:
+        return set()
+    texts = pa.schema([(name, pa.string()) for name in head.names])
+    return {
+        name
+        for table in _tables(path, head, texts)
+        for name in names
+        if pc.any(pc.match_substring_regex(table[name], _LONG_INTEGER)).as_py()
+    }
 
 
 def _common(one: pa.DataType, other: pa.DataType) -> pa.DataType:

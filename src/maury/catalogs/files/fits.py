@@ -26,19 +26,25 @@ EXPECTED = "a FITS file with a table"
 _BLOCK = 2880
 """Headers and data are filled up to a multiple of so many bytes (FITS standard 4.0, 3.1)."""
 
+_CHUNK = 1 << 20
+"""Bytes read at once."""
+
 _TableHDU: TypeAlias = fits.BinTableHDU | fits.TableHDU
 
 
 def read(path: Path) -> Table:
     """The whole table; units, descriptions (TCOMM) and UCDs (TUCD) are kept."""
     with fits.open(path, memmap=False) as file:
-        return _as_table(_first_table(file, path))
+        hdu = _first_table(file, path)
+        _check(path, hdu)
+        return _as_table(hdu)
 
 
 def open_contents(path: Path) -> Contents:
     """Rows as they stand in the file; with cells of varying length all is loaded at once."""
     with fits.open(path, memmap=True) as file:
         hdu = _first_table(file, path)
+        _check(path, hdu)
         header, kind, start = hdu.header.copy(), type(hdu), hdu.fileinfo()["datLoc"]
     width, rows = header["NAXIS1"], header["NAXIS2"]
     if header["PCOUNT"] > 0:
@@ -89,6 +95,43 @@ def _first_table(file: fits.HDUList, path: Path) -> _TableHDU:
             distinct(hdu.columns.names, path)
             return hdu
     raise MauryError(f"{path}: this FITS file holds no table, only images")
+
+
+def _check(path: Path, hdu: _TableHDU) -> None:
+    """Refuse a table whose size or checksum is not what its header says.
+
+    The standard has the last block of rows filled up with zeros, in text with blanks, and another
+    HDU behind it, or nothing: anything else are rows that a damaged header leaves out.
+    """
+    header, place = hdu.header, hdu.fileinfo()
+    size = header["NAXIS1"] * header["NAXIS2"] + header["PCOUNT"]
+    if isinstance(hdu, fits.BinTableHDU) and hdu.columns.dtype.itemsize != header["NAXIS1"]:
+        raise ValueError(f"its columns do not fill rows of {header['NAXIS1']} bytes")
+    if header["NAXIS2"] < 0:
+        raise ValueError(f"it has {header['NAXIS2']} rows")
+    with _opened(path) as file:
+        file.seek(place["hdrLoc"])
+        length = place["datLoc"] - place["hdrLoc"] + size
+        if "CHECKSUM" in header and _ones_complement(file, length + -size % _BLOCK) != 0xFFFFFFFF:
+            raise ValueError("wrong CHECKSUM, it is damaged")
+        file.seek(place["datLoc"] + size)
+        fill, behind = file.read(-size % _BLOCK), file.read(8)
+        if fill.strip(b"\0 ") or (behind.strip(b"\0 ") and behind != b"XTENSION"):
+            raise ValueError(f"more follows after the {header['NAXIS2']:,} rows of its header")
+        if path.suffix.lower() == ".gz":
+            while file.read(_CHUNK):  # gzip's own checksum is at the end
+                pass
+
+
+def _ones_complement(file: IO[bytes], length: int) -> int:
+    """Sum of so many bytes as 32-bit numbers (FITS standard 4.0, appendix J)."""
+    total = 0
+    while length > 0 and (data := file.read(min(length, _CHUNK))):
+        length -= len(data)
+        total += int(np.frombuffer(data + bytes(-len(data) % 4), ">u4").sum(dtype=np.uint64))
+    while total >> 32:
+        total = (total & 0xFFFFFFFF) + (total >> 32)
+    return total
 
 
 def _opened(path: Path) -> IO[bytes]:
