@@ -1,6 +1,6 @@
 """Kill `maury infer` at random moments, go on with --resume, and compare with a run in peace.
 
-    python benchmarks/kill_and_resume.py [--kills 50] [--rows 150000] [--seed 0]
+    python benchmarks/kill_and_resume.py [--kills 50] [--rows 400000] [--seed 0]
 
 Every kill is a SIGKILL to the first process alone, as the kernel does it when memory runs out; the
 script waits until its worker processes have noticed. The output must have the same bytes.
@@ -22,13 +22,13 @@ from maury.catalogs.writers import write_table
 from maury.default_model import DEFAULT_MODEL
 from maury.inference.posterior import Posterior
 
-DRAWS = 2
+DRAWS = 1
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--rows", type=int, default=150_000)
+    parser.add_argument("--rows", type=int, default=400_000)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     chance = random.Random(arguments.seed)
