@@ -24,6 +24,9 @@ __all__ = ["ClusterError", "connected", "device_of_worker", "posterior_of_worker
 PATIENCE = "30 s"
 """How long a scheduler may take to answer."""
 
+WITHOUT_WORKERS = "5 minutes"
+"""How long a cluster of ours may be without any worker, should one that died not start again."""
+
 
 class ClusterError(MauryError, OSError):
     """Workers or their scheduler failed, through no mistake in what the user asked for."""
@@ -40,12 +43,14 @@ def connected(scheduler: str | None, workers: int | None, device: str) -> Iterat
     ClusterError
         If no scheduler answers.
     """
+    import dask
     from distributed import Client, LocalCluster
 
     if scheduler is None:
         pick_device(device)
         count = usual_workers(device) if workers is None else workers
-        with warnings.catch_warnings():
+        patience = dask.config.set({"distributed.scheduler.no-workers-timeout": WITHOUT_WORKERS})
+        with patience, warnings.catch_warnings():
             # Of a web server for each cluster, also where no dashboard is wanted.
             warnings.filterwarnings("ignore", "Port .* is already in use", UserWarning)
             cluster = LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=None)
