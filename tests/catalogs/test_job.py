@@ -74,7 +74,7 @@ def test_order_of_columns_changes_nothing(post: Posterior) -> None:
 
 def test_parts_of_a_catalogue_join(post: Posterior, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = infer(catalog(), model=post)
-    monkeypatch.setattr(job, "ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(job, "rows_at_once", lambda _: 7)
     same(whole, infer(catalog(), model=post))
 
 

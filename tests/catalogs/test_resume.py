@@ -21,7 +21,7 @@ ROWS = 40
 
 @pytest.fixture(autouse=True)
 def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job, "ROWS_AT_ONCE", 4)
+    monkeypatch.setattr(job, "rows_at_once", lambda _: 4)
     monkeypatch.setattr(job, "TASKS_A_PART", 2)
     monkeypatch.setattr(job.torch, "get_num_threads", lambda: 1)
 

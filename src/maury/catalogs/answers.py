@@ -22,19 +22,22 @@ from maury.measurements import Measurements
 __all__ = [
     "ANSWERS",
     "DRAWS",
-    "ROWS_AT_ONCE",
     "ColumnMap",
     "Request",
     "answer",
     "answer_some",
     "check",
+    "rows_at_once",
 ]
 
 ANSWERS = "answers"
 DRAWS = "draws"
 
 ROWS_AT_ONCE = 4096
-"""Bound on memory."""
+"""Most rows that are answered at once."""
+
+DRAWS_AT_ONCE = 64 * ROWS_AT_ONCE
+"""Bound on memory: with more draws a star, fewer rows are answered at once."""
 
 NAMES_SHOWN = 8
 """How many of a table's columns an error lists."""
@@ -64,6 +67,11 @@ class Request:
     columns: ColumnMap | None
     device: str
     keep_draws: bool
+
+
+def rows_at_once(draws: int) -> int:
+    """How many rows are answered at once."""
+    return max(1, min(ROWS_AT_ONCE, DRAWS_AT_ONCE // draws))
 
 
 def check(posterior: Posterior, table: Table, columns: ColumnMap | None) -> None:
@@ -118,7 +126,7 @@ def answer(
 def answer_some(
     posterior: Posterior, table: Table, *, draws: int, seed: int, columns: ColumnMap | None
 ) -> tuple[Table, Draws]:
-    """Output and draws of at most `ROWS_AT_ONCE` rows of a table that `check` has passed.
+    """Output and draws of some rows of a table that `check` has passed.
 
     A column that holds no numbers here may hold some elsewhere: its cells count as bad.
     """

@@ -29,11 +29,11 @@ from maury import __version__
 from maury.catalogs.answers import (
     ANSWERS,
     DRAWS,
-    ROWS_AT_ONCE,
     ColumnMap,
     Request,
     answer_some,
     check,
+    rows_at_once,
 )
 from maury.catalogs.arrow import as_table
 from maury.catalogs.parts import Parts
@@ -95,15 +95,16 @@ def infer(
     posterior = model if isinstance(model, Posterior) else Posterior.load(model, device=device)
     mapping = read_mapping(columns) if isinstance(columns, str | Path) else columns
     check(posterior, table, mapping)
+    size = rows_at_once(draws)
     parts = [
         answer_some(
             posterior,
-            table[start : start + ROWS_AT_ONCE],
+            table[start : start + size],
             draws=draws,
             seed=seed,
             columns=mapping,
         )[0]
-        for start in range(0, max(1, len(table)), ROWS_AT_ONCE)
+        for start in range(0, max(1, len(table)), size)
     ]
     return vstack(parts, metadata_conflicts="silent") if len(parts) > 1 else parts[0]
 
@@ -187,10 +188,10 @@ def _fill(
     """Answer what is not yet among the parts."""
     finished = parts.rows()
     done, number = sum(finished), len(finished)
-    size = TASKS_A_PART * ROWS_AT_ONCE
-    if finished and (done == source.rows or finished[-1] < size):
+    size = rows_at_once(request.draws)
+    if finished and (done == source.rows or finished[-1] < TASKS_A_PART * size):
         return
-    tasks = _tasks(source, skip=done)
+    tasks = _tasks(source, size, skip=done)
     first = list(itertools.islice(tasks, 2))
     if done and not len(first[0].table):
         return
@@ -212,9 +213,9 @@ def _fill(
             bar.advance(shown, len(joined[ANSWERS]))
 
 
-def _tasks(source: Catalog, *, skip: int) -> Iterator[Task]:
+def _tasks(source: Catalog, size: int, *, skip: int) -> Iterator[Task]:
     first = skip
-    for table in source.batches(ROWS_AT_ONCE, skip=skip):
+    for table in source.batches(size, skip=skip):
         yield Task(first, table)
         first += len(table)
 
@@ -233,7 +234,7 @@ def _manifest(source: Catalog, posterior: Posterior, request: Request) -> dict[s
         "seed": request.seed,
         "columns": columns,
         "device": posterior.device.type,
-        "rows a part": TASKS_A_PART * ROWS_AT_ONCE,
+        "rows a part": TASKS_A_PART * rows_at_once(request.draws),
     }
 
 
