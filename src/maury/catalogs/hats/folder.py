@@ -47,8 +47,10 @@ as LSDB has it."""
 
 
 def begun(folder: Path) -> bool:
-    """Whether any pixel was finished in here or in a folder of it."""
-    return any(folder.rglob("*_done")) or any(folder.rglob(CONCLUDED))
+    """Whether any pixel of the catalogues in this folder was finished."""
+    from lsdb.io.to_hats import DONE_DIR_NAME
+
+    return any(folder.glob(f"*/{DONE_DIR_NAME}/*")) or any(folder.glob(f"*/{CONCLUDED}"))
 
 
 def concluded(folder: Path) -> bool:

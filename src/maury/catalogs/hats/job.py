@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from maury import __version__
-from maury.catalogs.answers import ROWS_AT_ONCE, Request, answer_some, check
+from maury.catalogs.answers import Request, answer_some, check, rows_at_once
 from maury.catalogs.arrow import as_table, to_arrow
 from maury.catalogs.hats.folder import (
     begun,
@@ -119,7 +119,7 @@ def infer_hats(
     )
     stars = _open(catalog)
     posterior = Posterior.load(model, device="cpu")
-    check(posterior, as_table(_plain(stars.head(LOOKED_AT))), request.columns)
+    check(posterior, _first_stars(stars), request.columns)
     kept, ours = _answers(stars.meta, posterior, request)
     partial = unfinished(out)
     _begin(partial, _manifest(catalog, stars, posterior, request), resume=resume)
@@ -151,15 +151,16 @@ def _answers(
 ) -> tuple[pd.DataFrame, Table]:
     """What stays of the input's columns, just as it is, and ours."""
     table = as_table(_plain(frame))
+    size = rows_at_once(request.draws)
     some = [
         answer_some(
             posterior,
-            table[start : start + ROWS_AT_ONCE],
+            table[start : start + size],
             draws=request.draws,
             seed=request.seed,
             columns=request.columns,
         )[0]
-        for start in range(0, max(1, len(table)), ROWS_AT_ONCE)
+        for start in range(0, max(1, len(table)), size)
     ]
     output = vstack(some, metadata_conflicts="silent") if len(some) > 1 else some[0]
     measured = recognise(table.colnames, columns=request.columns).columns
@@ -218,6 +219,15 @@ def _open(catalog: Path) -> Catalog:
         raise MauryError(
             f"{catalog}: cannot read this; a HATS catalogue is expected ({_line(problem)})"
         ) from None
+
+
+def _first_stars(stars: Catalog) -> Table:
+    """Some of the first pixel that has any."""
+    for part in stars.partitions:
+        frame = part.compute(progress_bar=False)
+        if len(frame):
+            return as_table(_plain(frame[:LOOKED_AT]))
+    return as_table(_plain(stars.meta))
 
 
 def _manifest(
