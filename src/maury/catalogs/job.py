@@ -14,16 +14,6 @@ import pyarrow as pa
 import torch
 from astropy.table import Table, vstack
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import Task as RichTask
-from rich.text import Text
 
 from maury import __version__
 from maury.catalogs.answers import (
@@ -38,6 +28,7 @@ from maury.catalogs.answers import (
 from maury.catalogs.arrow import as_table
 from maury.catalogs.parts import Parts
 from maury.catalogs.processes import Task, answers_in_order
+from maury.catalogs.progress import bar_of_stars
 from maury.catalogs.readers import Catalog, open_catalog, read_table
 from maury.catalogs.writers import check_destination, write_parts
 from maury.columns import ColumnPair, read_mapping
@@ -201,7 +192,7 @@ def _fill(
     answers = answers_in_order(
         itertools.chain(first, tasks), posterior, request, processes=processes
     )
-    with _bar(console) as bar:
+    with bar_of_stars(console) as bar:
         shown = bar.add_task("stars", total=source.rows, completed=done)
         while some := list(itertools.islice(answers, TASKS_A_PART)):
             joined = {
@@ -249,26 +240,6 @@ def _known_by(source: Catalog) -> str:
             file.seek(max(0, size - ENDS))
             digest.update(file.read(ENDS))
     return digest.hexdigest()
-
-
-def _bar(console: Console | None) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=console is None or not console.is_terminal,
-    )
-
-
-class _Rate(ProgressColumn):
-    """Stars a second."""
-
-    def render(self, task: RichTask) -> Text:
-        return Text("" if not task.speed else f"{task.speed:,.0f} stars/s")
 
 
 def _check_outputs(outputs: dict[str, Path], catalog: Path) -> None:
