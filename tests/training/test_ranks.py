@@ -72,10 +72,14 @@ def assert_equal(one: Path, other: Path) -> None:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _few_stars() -> Iterator[None]:
+def _few_stars_and_one_thread() -> Iterator[None]:
+    """More threads round sums otherwise, and each of the processes has but one."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "SCALE_STARS", 2000)
         yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
