@@ -5,6 +5,8 @@ What every network of stars shares, whatever density it learns in these coordina
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 
@@ -17,7 +19,7 @@ from maury.parameters import PARAMETERS
 __all__ = ["StarNetwork"]
 
 
-class StarNetwork(nn.Module):
+class StarNetwork(nn.Module, ABC):
     """Parameters as whitened real numbers, measurements as features.
 
     Each parameter's own bijection leads from the real line to its unit, so no draw leaves its
@@ -65,6 +67,7 @@ class StarNetwork(nn.Module):
         total, count = self.summed_loss(theta, measurements, population)
         return total / count
 
+    @abstractmethod
     def summed_loss(
         self, theta: Tensor, measurements: Measurements, population: Tensor | None = None
     ) -> tuple[Tensor, int]:
@@ -72,7 +75,6 @@ class StarNetwork(nn.Module):
 
         Sums and numbers of several slices of a batch make up those of the batch.
         """
-        raise NotImplementedError
 
     def seen(self, measurements: Measurements) -> Seen | None:
         """The magnitudes that distances are measured by; None where stars have no distance."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
 
 from astropy.table import Table
 
-__all__ = ["Contents", "whole"]
+__all__ = ["Contents", "opened", "whole"]
 
 
 @dataclass(frozen=True)
@@ -35,3 +38,8 @@ def whole(table: Table) -> Contents:
             yield table[start : start + size]
 
     return Contents(len(table), pieces)
+
+
+def opened(path: Path) -> IO[bytes]:
+    """A file for reading, unpacked if its name says that it is packed."""
+    return cast(IO[bytes], gzip.open(path)) if path.suffix.lower() == ".gz" else path.open("rb")

@@ -12,7 +12,6 @@ import gzip
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,7 +20,7 @@ from astropy.table import Table
 
 from maury.catalogs.arrow import from_arrow
 from maury.catalogs.files import ecsv
-from maury.catalogs.files.contents import Contents, whole
+from maury.catalogs.files.contents import Contents, opened, whole
 from maury.catalogs.layout import Layout
 from maury.catalogs.names import distinct
 from maury.errors import MauryError
@@ -86,22 +85,18 @@ def write(parts: Iterable[pa.Table], path: Path, layout: Layout) -> None:
             pcsv.write_csv(plain, file, pcsv.WriteOptions(include_header=number == 0))
 
 
-def _opened(path: Path) -> IO[bytes]:
-    return cast(IO[bytes], gzip.open(path)) if path.suffix.lower() == ".gz" else path.open("rb")
-
-
 def _is_ecsv(path: Path) -> bool:
-    with _opened(path) as file:
+    with opened(path) as file:
         return file.read(16).removeprefix(codecs.BOM_UTF8).startswith(b"# %ECSV")
 
 
 def _read_ecsv(path: Path) -> Table:
-    with _opened(path) as file:
+    with opened(path) as file:
         return ecsv.parse(file.read().removeprefix(codecs.BOM_UTF8), path)
 
 
 def _head(path: Path) -> _Head:
-    with _opened(path) as file:
+    with opened(path) as file:
         line = file.readline()
         while line and (line.startswith((b"#", codecs.BOM_UTF8 + b"#")) or not line.strip()):
             line = file.readline()
@@ -123,7 +118,7 @@ def _head(path: Path) -> _Head:
 
 def _blocks(path: Path, head: _Head) -> Iterator[bytes]:
     """Whole lines, some megabytes at a time."""
-    with _opened(path) as file:
+    with opened(path) as file:
         file.seek(head.start)
         rest = b""
         while block := file.read(_BLOCK):

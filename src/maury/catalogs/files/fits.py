@@ -6,7 +6,7 @@ import gzip
 import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, TypeAlias, cast
+from typing import IO, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,7 @@ from astropy.io import fits
 from astropy.table import Column, MaskedColumn, Table
 
 from maury.catalogs.arrow import as_text
-from maury.catalogs.files.contents import Contents, whole
+from maury.catalogs.files.contents import Contents, opened, whole
 from maury.catalogs.layout import Layout
 from maury.catalogs.names import distinct
 from maury.errors import MauryError
@@ -51,7 +51,7 @@ def open_contents(path: Path) -> Contents:
         return whole(read(path))
 
     def pieces(size: int, skip: int) -> Iterator[Table]:
-        with _opened(path) as file:
+        with opened(path) as file:
             file.seek(start + skip * width)
             for first in range(skip, max(rows, skip + 1), size):
                 count = max(0, min(size, rows - first))
@@ -109,7 +109,7 @@ def _check(path: Path, hdu: _TableHDU) -> None:
         raise ValueError(f"its columns do not fill rows of {header['NAXIS1']} bytes")
     if header["NAXIS2"] < 0:
         raise ValueError(f"it has {header['NAXIS2']} rows")
-    with _opened(path) as file:
+    with opened(path) as file:
         file.seek(place["hdrLoc"])
         length = place["datLoc"] - place["hdrLoc"] + size
         if "CHECKSUM" in header and _ones_complement(file, length + -size % _BLOCK) != 0xFFFFFFFF:
@@ -132,10 +132,6 @@ def _ones_complement(file: IO[bytes], length: int) -> int:
     while total >> 32:
         total = (total & 0xFFFFFFFF) + (total >> 32)
     return total
-
-
-def _opened(path: Path) -> IO[bytes]:
-    return cast(IO[bytes], gzip.open(path)) if path.suffix.lower() == ".gz" else path.open("rb")
 
 
 def _filled(data: bytes) -> bytes:

@@ -12,7 +12,7 @@ import warnings
 import xml.parsers.expat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, cast
+from typing import IO
 
 import pyarrow as pa
 from astropy.io.votable import from_table
@@ -21,7 +21,7 @@ from astropy.io.votable.tree import Info
 from astropy.table import Table
 
 from maury.catalogs.arrow import as_text
-from maury.catalogs.files.contents import Contents, whole
+from maury.catalogs.files.contents import Contents, opened, whole
 from maury.catalogs.layout import Layout
 from maury.catalogs.names import distinct
 
@@ -48,7 +48,7 @@ def read(path: Path) -> Table:
 
 def open_contents(path: Path) -> Contents:
     """Rows of text; binary data are loaded whole."""
-    with _opened(path) as file:
+    with opened(path) as file:
         head = _head(file)
     if head is None:
         return whole(read(path))
@@ -57,7 +57,7 @@ def open_contents(path: Path) -> Contents:
         # What the file says of its number of rows does not hold for the pieces.
         start, end = _ROW_COUNT.sub(rb"\1", head), _closing(head)
         count = 0
-        with _opened(path) as file:
+        with opened(path) as file:
             file.seek(len(head))
             for rows in _rows(file, size, skip):
                 count += 1
@@ -82,10 +82,6 @@ def write(parts: Iterable[pa.Table], path: Path, layout: Layout) -> None:
             file.write(document[begin.end() if begun else 0 : stop])
             begun, tail = True, document[stop:]
         file.write(tail)
-
-
-def _opened(path: Path) -> IO[bytes]:
-    return cast(IO[bytes], gzip.open(path)) if path.suffix.lower() == ".gz" else path.open("rb")
 
 
 def _parsed(source: Path | io.BytesIO, path: Path) -> Table:
