@@ -38,7 +38,8 @@ from maury.catalogs.mock import mock_catalog
 from maury.catalogs.readers import read_table
 from maury.catalogs.writers import write_table
 from maury.errors import MauryError
-from maury.inference.posterior import SHIPPED, Posterior
+from maury.inference.posterior import Posterior
+from maury.training.folder import find_model
 
 PATIENCE = 20.0
 """Seconds after which a case counts as hung."""
@@ -108,7 +109,7 @@ def main() -> None:
     parser.add_argument("--show", action="store_true", help="each case that was answered otherwise")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        subjects = make_subjects(SHIPPED / arguments.model, Path(folder))
+        subjects = make_subjects(find_model(arguments.model), Path(folder))
         chosen = [subject for subject in subjects if arguments.only in subject.name]
         cases = []
         for case in run(chosen, arguments.cases, arguments.seed):

@@ -14,8 +14,8 @@ from maury.cli import app
 from maury.column_names import COLUMN_NAMES
 from maury.columns import recognise
 from maury.flags import Flag
-from maury.inference.posterior import model_names
 from maury.measurements import Measurements
+from maury.training.folder import model_names
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("src/**/*.md")])

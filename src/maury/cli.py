@@ -242,12 +242,12 @@ def bands() -> None:
 @app.command()
 def models() -> None:
     """All models that come with maury."""
-    from maury.inference.posterior import SHIPPED, model_names
     from maury.training.config import read_config
+    from maury.training.folder import find_model, model_names
 
     table = RichTable("name", "description")
     for name in model_names():
-        table.add_row(name, escape(read_config(SHIPPED / name / "config.toml").description))
+        table.add_row(name, escape(read_config(find_model(name) / "config.toml").description))
     output.print(table)
 
 

@@ -14,10 +14,11 @@ from maury.inference import by_flow
 from maury.inference import posterior as module
 from maury.inference.draws import Draws
 from maury.inference.noise import keyed_uniform
-from maury.inference.posterior import Posterior, model_names
+from maury.inference.posterior import Posterior
 from maury.instruments.photometric_zero_point import CATALOGUE_OFFSETS
 from maury.measurements import Kind, Measurements
 from maury.parameters import PARAMETERS
+from maury.training.folder import model_names
 
 NAN = math.nan
 SUN = [15.0, 15.3, 14.5, 13.8, 13.4]

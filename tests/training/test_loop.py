@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 from maury.errors import MauryError
 from maury.training import checkpoint
 from maury.training.config import ModelConfig
-from maury.training.loop import LOG_COLUMNS, Training, train
+from maury.training.folder import load_model
+from maury.training.loop import LOG_COLUMNS, START_PACE, Training, train
 from maury.training.stream import Batch
 
 
@@ -252,3 +253,36 @@ def test_a_damaged_checkpoint_is_told(
     path.write_bytes(content[damage])
     with pytest.raises(MauryError, match=r"checkpoint\.safetensors: not a readable checkpoint"):
         train(brief, tmp_path, resume=True, console=silent)
+
+
+def test_a_joint_network_starts_from_another_and_goes_on_alike(
+    tiny_folder: Path,
+    few_steps: ModelConfig,
+    tmp_path: Path,
+    silent: Console,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("maury.training.loop.SCALE_STARS", 2000)
+    summary = load_model(tiny_folder)[0].network.encoder.model_dump()
+    network = {"kind": "joint", "width": 16, "layers": 1, "heads": 2, "summary": summary}
+    training = few_steps.training.model_dump() | {"start": str(tiny_folder)}
+    config = ModelConfig.model_validate(
+        few_steps.model_dump() | {"network": network, "training": training}
+    )
+    whole = train(config, tmp_path / "whole", console=silent)
+    theirs = load_model(tiny_folder)[1].state_dict()["encoder.blocks.0.expand.weight"]
+    ours = weights(whole)["density.base.summary.blocks.0.expand.weight"]
+    assert 0 < (ours - theirs).abs().max() < 12 * START_PACE * config.training.learning_rate
+    kill_at(7, monkeypatch)
+    with pytest.raises(Killed):
+        train(config, tmp_path / "killed", console=silent)
+    monkeypatch.undo()
+    monkeypatch.setattr("maury.training.loop.SCALE_STARS", 2000)
+    train(config, tmp_path / "killed", resume=True, console=silent)
+    assert_equal_weights(whole, tmp_path / "killed")
+
+
+def test_flow_networks_start_from_nothing(brief: ModelConfig, tmp_path: Path) -> None:
+    training = brief.training.model_copy(update={"start": "maury-base"})
+    with pytest.raises(MauryError, match=r"training.start"):
+        Training(brief.model_copy(update={"training": training}), tmp_path)

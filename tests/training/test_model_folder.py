@@ -11,10 +11,16 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from maury.errors import MauryError
-from maury.inference.posterior import SHIPPED, model_names
 from maury.training.checkpoint import Progress
 from maury.training.config import ModelConfig, read_config, write_config
-from maury.training.folder import load_model, save_model, seal_model, write_weights
+from maury.training.folder import (
+    find_model,
+    load_model,
+    model_names,
+    save_model,
+    seal_model,
+    write_weights,
+)
 
 WEIGHTS, CONFIG, SUMS = "model.safetensors", "config.toml", "SHA256SUMS"
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))
@@ -154,8 +160,8 @@ def test_a_config_that_fits_the_weights_of_another_model_is_refused(
 
 @pytest.mark.parametrize("name", model_names())
 def test_shipped_models_are_sealed(name: str) -> None:
-    assert (SHIPPED / name / SUMS).exists()
-    assert load_model(SHIPPED / name)[0].name == name
+    assert (find_model(name) / SUMS).exists()
+    assert load_model(find_model(name))[0].name == name
 
 
 def test_an_unknown_entry_is_named(tiny: dict[str, Any], tmp_path: Path) -> None:

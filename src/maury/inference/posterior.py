@@ -27,13 +27,11 @@ from maury.parameters import PARAMETERS
 from maury.simulator import Simulator
 from maury.sky.skies import POPULATIONS
 from maury.training.config import ModelConfig, fingerprint
-from maury.training.folder import load_model
+from maury.training.folder import find_model, load_model
 from maury.training.network import Network
 from maury.training.seals import hash_of_tensors
 
-__all__ = ["Posterior", "model_names"]
-
-SHIPPED = Path(__file__).parents[1] / "models"
+__all__ = ["Posterior"]
 
 STARS_AT_ONCE = 4096
 """Bound on memory."""
@@ -71,13 +69,7 @@ class Posterior:
         MauryError
             If there is no such model, or its files are damaged or do not fit together.
         """
-        folder = SHIPPED / str(name) if str(name) in model_names() else Path(name)
-        if not folder.is_dir():
-            raise MauryError(
-                f"no model {str(name)!r}: it is neither a folder nor one of the shipped models "
-                f"({', '.join(model_names()) or 'none'})"
-            )
-        return cls(*load_model(folder), device=pick_device(device))
+        return cls(*load_model(find_model(name)), device=pick_device(device))
 
     @property
     def name(self) -> str:
@@ -312,11 +304,6 @@ def _answerable(known: Measurements) -> Sequence[Tensor]:
     """Rows with anything measured, a few at a time."""
     rows = known.measured.any(1).nonzero().squeeze(-1)
     return rows.split(STARS_AT_ONCE) if len(rows) else ()
-
-
-def model_names() -> tuple[str, ...]:
-    """Names of the shipped models."""
-    return tuple(sorted(path.parent.name for path in SHIPPED.glob("*/model.safetensors")))
 
 
 def _check(draws: int, seed: int) -> None:

@@ -25,7 +25,8 @@ class TrainingConfig(BaseModel):
     by half a cosine at ``steps``. The weights that are kept are an exponential moving average with
     ``ema_decay``, taken where the loss on held-out stars was lowest. A batch passes through the
     network in ``accumulate`` slices, which takes that much less memory and is the same step; the
-    processes that train together share the slices.
+    processes that train together share the slices. A joint network may ``start`` from what a model
+    of the same sky has learned of measurements (its name, or its folder).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -41,6 +42,7 @@ class TrainingConfig(BaseModel):
     validate_every: int = Field(1000, gt=0)
     validation_stars: int = Field(8192, gt=0)
     checkpoint_every_minutes: float = Field(5.0, gt=0)
+    start: str | None = None
 
 
 _FLOW, _JOINT = "flow network", "joint network"
@@ -78,7 +80,10 @@ def fingerprint(config: ModelConfig) -> str:
     joined = {"isochrones"} if config.simulator.isochrones == "mist" else set[str]()
     if not config.simulator.passbands:
         joined.add("passbands")
-    left_out = {"simulator": joined, "training": {"steps", "accumulate"}}
+    training = {"steps", "accumulate"}
+    if config.training.start is None:
+        training.add("start")
+    left_out = {"simulator": joined, "training": training}
     return hashlib.sha256(config.model_dump_json(exclude=left_out).encode()).hexdigest()
 
 
@@ -114,4 +119,6 @@ def write_config(config: ModelConfig, path: Path) -> None:
     content: dict[str, Any] = config.model_dump(mode="json")
     if not config.simulator.passbands:
         del content["simulator"]["passbands"]
+    if config.training.start is None:  # for which TOML has no word
+        del content["training"]["start"]
     path.write_text(tomli_w.dumps(content), encoding="utf-8")

@@ -17,7 +17,17 @@ from maury.training.config import ModelConfig, read_config, write_config
 from maury.training.network import Network, build_network
 from maury.training.seals import check_seal, hash_of_tensors, seal
 
-__all__ = ["FORMAT_VERSION", "load_model", "save_model", "seal_model", "write_weights"]
+__all__ = [
+    "FORMAT_VERSION",
+    "find_model",
+    "load_model",
+    "model_names",
+    "save_model",
+    "seal_model",
+    "write_weights",
+]
+
+SHIPPED = Path(__file__).parents[1] / "models"
 
 FORMAT_VERSION = "1"
 WEIGHTS = "model.safetensors"
@@ -55,6 +65,28 @@ def write_weights(folder: Path, network: Network, *, half: bool = False) -> None
     partial = folder / (WEIGHTS + ".partial")
     save_file(state, partial, metadata)
     os.replace(partial, folder / WEIGHTS)
+
+
+def model_names() -> tuple[str, ...]:
+    """Names of the models that come with maury."""
+    return tuple(sorted(path.parent.name for path in SHIPPED.glob("*/model.safetensors")))
+
+
+def find_model(name: str | Path) -> Path:
+    """The folder of a model by its shipped name, or as it is named.
+
+    Raises
+    ------
+    MauryError
+        If there is no such model.
+    """
+    folder = SHIPPED / str(name) if str(name) in model_names() else Path(name)
+    if not folder.is_dir():
+        raise MauryError(
+            f"no model {str(name)!r}: it is neither a folder nor one of the shipped models "
+            f"({', '.join(model_names()) or 'none'})"
+        )
+    return folder
 
 
 def load_model(folder: Path) -> tuple[ModelConfig, Network]:

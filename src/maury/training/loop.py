@@ -18,11 +18,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from maury.errors import MauryError
+from maury.nets.joint.estimator import JointEstimator
 from maury.simulator import Simulator
 from maury.training import checkpoint
 from maury.training.average import MovingAverage
 from maury.training.config import ModelConfig, TrainingConfig, fingerprint
-from maury.training.folder import save_model
+from maury.training.folder import find_model, load_model, save_model
 from maury.training.network import build_network
 from maury.training.ranks import join
 from maury.training.schedule import learning_rate
@@ -32,6 +33,9 @@ __all__ = ["Training", "train"]
 
 SCALE_STARS = 50_000
 """Simulated stars from which the constants of the standardisation are taken."""
+
+START_PACE = 0.1
+"""Rate at which weights taken over from another model learn on, by that of the others."""
 
 LOG_COLUMNS = ("step", "stars", "seconds", "learning_rate", "loss", "held_out_loss")
 
@@ -111,14 +115,19 @@ class Training:
         self.network = build_network(config, self.simulator)
         first = self._stream("scales", SCALE_STARS)[0]
         self.network.fit_scales(first.theta, first.measurements)
+        start = self.schedule.start
+        learned = [] if start is None else self._start_from(start)
         self.network.to(self.device)
         # Machines of different make may round the scales differently.
         self.ranks.share(self.network.state_dict().values())
         self.average = MovingAverage(self.network, self.schedule.ema_decay)
         self.best = copy.deepcopy(self.average.module)
-        self.optimizer = torch.optim.Adam(
-            self.network.parameters(), lr=self.schedule.learning_rate, fused=True
-        )
+        taken = {id(weight) for weight in learned}
+        new = [weight for weight in self.network.parameters() if id(weight) not in taken]
+        groups = [{"params": new, "pace": 1.0}]
+        if learned:
+            groups.append({"params": learned, "pace": START_PACE})
+        self.optimizer = torch.optim.Adam(groups, lr=self.schedule.learning_rate, fused=True)
         self.progress = checkpoint.Progress()
 
     @property
@@ -178,7 +187,7 @@ class Training:
         over slices and processes are divided by what all of them count.
         """
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(
+            group["lr"] = group["pace"] * learning_rate(
                 step,
                 peak=self.schedule.learning_rate,
                 warmup=self.schedule.warmup_steps,
@@ -236,6 +245,11 @@ class Training:
             self.validate()
         save_model(self.folder, self.config, self.best, self.progress)
         return self.folder
+
+    def _start_from(self, model: str) -> list[torch.nn.Parameter]:
+        if not isinstance(self.network, JointEstimator):
+            raise MauryError("entry 'training.start': only joint networks can start from a model")
+        return self.network.start_from(load_model(find_model(model))[1])
 
     def _modules(self) -> dict[str, torch.nn.Module]:
         return {"network": self.network, "average": self.average.module, "best": self.best}

@@ -1,10 +1,14 @@
 """Stars as nodes of a joint density."""
 
+import pytest
 import torch
 
+from maury.errors import MauryError
 from maury.measurements import Measurements
-from maury.nets.config import JointConfig
-from maury.nets.joint.estimator import JointEstimator
+from maury.nets.config import JointConfig, NetworkConfig
+from maury.nets.estimator import Estimator
+from maury.nets.joint.estimator import TAIL, JointEstimator
+from maury.nets.stars import StarNetwork
 from maury.parameters import PARAMETERS
 
 CHANNELS = ("GAIA/GAIA3.G", "2MASS/2MASS.J", "2MASS/2MASS.Ks", "parallax", "prior_logg")
@@ -114,9 +118,73 @@ def test_all_kinds_of_questions_are_drawn() -> None:
     assert (question.given | question.latent)[on_graph][:, stars].all()
 
 
+def test_on_graphs_parameters_see_what_was_measured() -> None:
+    network = estimator()
+    torch.manual_seed(3)
+    question = network._drawn_question(truth(400), observations(400))
+    assert question.edges is not None
+    stars = len(NAMES)
+    seen = question.edges[:, :stars] | ~question.given[:, None]
+    assert seen.all()
+
+
+def test_on_graphs_a_magnitude_sees_the_brightness_it_refers_to() -> None:
+    network = estimator()
+    torch.manual_seed(3)
+    question = network._drawn_question(truth(400), observations(400))
+    assert question.edges is not None
+    brightness = question.given[:, -1]
+    assert brightness.any()
+    assert question.edges[brightness][:, :, -1].all()
+
+
 def test_the_loss_reaches_every_weight() -> None:
     network = estimator()
     torch.manual_seed(3)
     network.loss(truth(64), observations(64)).backward()
     unused = [name for name, weight in network.named_parameters() if weight.grad is None]
     assert not unused
+
+
+def flow_network(*, channels: tuple[str, ...] = CHANNELS, width: int = 24) -> Estimator:
+    torch.manual_seed(5)
+    config = NetworkConfig.model_validate(
+        {
+            "encoder": {"kind": "deep_set", "width": width, "layers": 1, "feedforward": 16},
+            "flow": {"kind": "spline", "transforms": 2, "hidden": 8},
+        }
+    )
+    network = Estimator(NAMES, channels, config)
+    network.fit_scales(1.01 * truth(300), observations(300))
+    return network.eval()
+
+
+def starting(width: int = 24) -> JointEstimator:
+    summary = {"kind": "deep_set", "width": width, "layers": 1, "feedforward": 16}
+    config = JointConfig.model_validate({"width": 16, "heads": 2, "summary": summary})
+    return JointEstimator(NAMES, CHANNELS, config).eval()
+
+
+def test_what_a_network_starts_from_sums_up_measurements_alike() -> None:
+    teacher, network = flow_network(), starting()
+    taken = network.start_from(teacher)
+    known = network.known(observations(20))
+    torch.testing.assert_close(network.summary(known), teacher.context(known))
+    torch.testing.assert_close(
+        network.whitened(truth(20), None),
+        TAIL * torch.asinh(teacher.whitened(truth(20), None) / TAIL),
+    )
+    assert {id(weight) for weight in taken} <= {id(weight) for weight in network.parameters()}
+
+
+@pytest.mark.parametrize(
+    ("teacher", "message"),
+    [
+        (flow_network(channels=CHANNELS[:4]), "parameters, channels"),
+        (flow_network(width=32), "different sizes"),
+        (starting(), "flow network only"),
+    ],
+)
+def test_what_does_not_fit_is_no_start(teacher: StarNetwork, message: str) -> None:
+    with pytest.raises(MauryError, match=message):
+        starting().start_from(teacher)

@@ -87,7 +87,7 @@ class NormalBase(nn.Module):
     """Reads the given nodes, and tells the units of latent ones.
 
     Sharp densities are learned here: a deep set of all given nodes, which trains at several times
-    the speed of attention, tells locations and spreads by one matrix product for each node; one
+    the speed of attention, tells locations and spreads by heads of each node; one
     reading by attention serves latent nodes that may not look at all of them.
 
     Parameters
@@ -101,6 +101,7 @@ class NormalBase(nn.Module):
         super().__init__()
         width, inner = config.width, config.summary.width
         self.summary = DeepSet(identities, **config.summary.model_dump(exclude={"kind"}))
+        self.spoken = nn.Sequential(nn.Linear(inner, inner), nn.GELU())
         self.heads = nn.Embedding(identities, 2 * inner)
         self.summarised = nn.Linear(inner, width)
         self.reader = Reader(width, config.heads, config.feedforward)
@@ -133,12 +134,11 @@ class NormalBase(nn.Module):
         """
         given = nodes.given
         summary = self.summary(given.identity, nodes.value, given.error, given.present)
-        # Whoever may not read all of the given nodes must not know their summary.
-        reads_all = (to_given[..., 1:] | ~given.present[:, None]).all(-1)
-        known = summary[:, None] * reads_all[..., None]
+        known = summary[:, None] * nodes.sees_all[..., None]
         read = self.norm(self.reader(token + self.summarised(known), told, to_given))
         heads = self.heads(nodes.latent.identity).unflatten(-1, (2, -1))
-        raw = self.unit(read) + (heads * known[:, :, None]).sum(-1)
+        spoken = self.spoken(summary)[:, None] * nodes.sees_all[..., None]
+        raw = self.unit(read) + (heads @ spoken[..., None]).squeeze(-1)
         location, log_spread = raw.unbind(-1)
         # Linear up to a few times a node's usual width: wild values must not carry all along.
         value = LINEAR * torch.tanh(F.pad(nodes.value, (1, 0)) / LINEAR)

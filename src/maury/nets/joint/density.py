@@ -45,7 +45,7 @@ class Condition:
     mask : Tensor (N, L, 1 + S + L) bool
         Whom latent nodes attend to: to nothing being given, to given nodes, to one another.
     token : Tensor (N, L, W)
-        Latent nodes' identities, errors and units.
+        Latent nodes' identities, errors and units, and the summary where they may know it.
     base : Base
         The units.
     present : Tensor (N, L) bool
@@ -102,6 +102,7 @@ class JointDensity(nn.Module):
         self.value_latent = nn.Linear(2 * self.features.count, width, bias=False)
         self.error_latent = nn.Linear(1, width, bias=False)
         self.unit_latent = nn.Linear(2, width, bias=False)
+        self.summary_latent = nn.Linear(config.summary.width, width, bias=False)
         self.time = TimeFeatures(width)
         self.layers = nn.ModuleList(
             Layer(width, config.heads, config.feedforward) for _ in range(config.layers)
@@ -113,6 +114,7 @@ class JointDensity(nn.Module):
         for zero in (self.last, self.velocity):
             nn.init.zeros_(zero.weight)
             nn.init.zeros_(zero.bias)
+        nn.init.zeros_(self.summary_latent.weight)
 
     def units(self, nodes: Nodes) -> tuple[Base, Tensor]:
         """Units of the latent nodes, and the summary (N, V) of the given ones."""
@@ -131,10 +133,11 @@ class JointDensity(nn.Module):
             tokens, kept = layer(tokens, packing, among)
             memory.append(kept)
         units = torch.stack([base.location, torch.log(base.spread)], -1).detach()
+        known = self.summary_latent(summary)[:, None] * nodes.sees_all[..., None]
         return Condition(
             memory=tuple(memory),
             mask=mask,
-            token=self._latent_tokens(nodes) + self.unit_latent(units),
+            token=self._latent_tokens(nodes) + self.unit_latent(units) + known,
             base=base,
             present=nodes.latent.present,
             summary=summary,

@@ -14,9 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from maury.errors import MauryError
 from maury.measurements import Measurements
 from maury.nets.config import JointConfig
+from maury.nets.deep_set import DeepSet
 from maury.nets.distance import DistanceScale, Seen
+from maury.nets.estimator import Estimator
 from maury.nets.flow import normal_quantile
 from maury.nets.joint.density import Condition, JointDensity
 from maury.nets.joint.log_density import log_density
@@ -118,6 +121,48 @@ class JointEstimator(StarNetwork):
         z = self._real(theta)
         self.plain_centre.copy_(z.median(0).values)
         self.plain_scale.copy_(z.std(0))
+
+    @torch.no_grad()
+    def start_from(self, other: StarNetwork) -> list[nn.Parameter]:
+        """Take over what a network of posteriors has learned: its scales, and its deep set, as what
+        sums up given measurements. Given parameters start by saying nothing.
+
+        Returns
+        -------
+        list of Parameter
+            The weights that were taken over.
+
+        Raises
+        ------
+        MauryError
+            If the other one has other parameters or channels, or a deep set of another size.
+        """
+        summary = self.density.base.summary
+        if not isinstance(other, Estimator) or not isinstance(other.encoder, DeepSet):
+            raise MauryError("a joint network can start from the deep set of a flow network only")
+        same = (
+            other.parameters_of_star == self.parameters_of_star
+            and other.features.channels == self.features.channels
+            and torch.equal(other.encoder.frequencies, summary.frequencies)
+        )
+        if not same:
+            raise MauryError(
+                "a joint network can start from one of its parameters, channels and frequencies"
+            )
+        weights = other.encoder.state_dict()
+        silent = summary.maps.in_features - other.encoder.maps.in_features
+        weights["maps.weight"] = F.pad(weights["maps.weight"], (silent, 0))
+        try:
+            summary.load_state_dict(weights)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[-1].strip()
+            raise MauryError(f"the deep sets are of different sizes: {reason}") from None
+        self.features.load_state_dict(other.features.state_dict())
+        self.centre.copy_(other.centre)
+        self.scale.copy_(other.scale)
+        if self.populations is not None and other.populations is not None:
+            self.populations.load_state_dict(other.populations.state_dict())
+        return list(summary.parameters())
 
     @property
     def noise_size(self) -> int:
@@ -280,14 +325,17 @@ class JointEstimator(StarNetwork):
     def _on_graphs(self, question: Question) -> Question:
         """Let the attention of some rows follow the graph of the simulator.
 
-        Parameters depend on one another, each measurement on them. Where measurements are given,
-        parameters must attend to them: the edges go both ways. A parameter that is left out would
-        tie the measurements to one another: there all nodes stay joined.
+        Parameters depend on one another, each measurement on them and on the brightness, which its
+        number refers to. Where measurements are given, parameters must attend to them: the edges go
+        both ways. A parameter that is left out would tie the measurements to one another: there all
+        nodes stay joined.
         """
         parameters, nodes = len(self.parameters_of_star), question.given.shape[1]
         place = torch.arange(nodes, device=question.given.device)
-        star = place < parameters
-        parents = star.expand(nodes, nodes)
+        parent = place < parameters
+        if self.features.placed:
+            parent |= place == nodes - 1
+        parents = parent.expand(nodes, nodes)
         graphs = [graph_edges(parents, undirected=undirected) for undirected in (False, True)]
         kinds = torch.stack([torch.ones_like(graphs[0]), *graphs])
         told = question.given[:, parameters:].any(1).long()

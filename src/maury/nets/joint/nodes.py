@@ -69,6 +69,14 @@ class Nodes:
     def __len__(self) -> int:
         return len(self.value)
 
+    @property
+    def sees_all(self) -> Tensor:
+        """Which latent nodes (N, L) may attend to all given ones: others must not know what
+        summarises these."""
+        if self.to_given is None:
+            return torch.ones_like(self.latent.present)
+        return (self.to_given | ~self.given.present[:, None]).all(-1)
+
     @classmethod
     def split(
         cls,
