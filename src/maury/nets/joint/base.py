@@ -29,6 +29,9 @@ __all__ = ["Base", "NormalBase"]
 LINEAR = 5.0
 """Given values (whitened) up to which locations may follow them in proportion."""
 
+RANK = 8
+"""Numbers by which the summary tells how one latent node depends on another."""
+
 WIDEST = 7.0
 """Bound on |log spread|: nodes span about one."""
 
@@ -87,7 +90,7 @@ class NormalBase(nn.Module):
     """Reads the given nodes, and tells the units of latent ones.
 
     Sharp densities are learned here: a deep set of all given nodes, which trains at several times
-    the speed of attention, tells locations and spreads by heads of each node; one
+    the speed of attention, tells units and slopes by heads of each node; one
     reading by attention serves latent nodes that may not look at all of them.
 
     Parameters
@@ -101,18 +104,28 @@ class NormalBase(nn.Module):
         super().__init__()
         width, inner = config.width, config.summary.width
         self.summary = DeepSet(identities, **config.summary.model_dump(exclude={"kind"}))
-        self.spoken = nn.Sequential(nn.Linear(inner, inner), nn.GELU())
-        self.heads = nn.Embedding(identities, 2 * inner)
+        self.heads = nn.Sequential(
+            nn.Linear(inner, inner),
+            nn.GELU(),
+            nn.Linear(inner, identities * (2 + 2 * RANK)),
+            nn.Unflatten(-1, (identities, 2 + 2 * RANK)),
+        )
         self.summarised = nn.Linear(inner, width)
         self.reader = Reader(width, config.heads, config.feedforward)
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.unit = nn.Linear(width, 2)
         self.after, self.before = nn.Linear(width, width), nn.Linear(width, width)
         self.upon, self.told = nn.Linear(width, width), nn.Linear(width, width)
-        nn.init.zeros_(self.heads.weight)
+        self._calm_heads()
         for zero in (self.unit, self.after, self.upon):
             nn.init.zeros_(zero.weight)
             nn.init.zeros_(zero.bias)
+
+    @torch.no_grad()
+    def _calm_heads(self) -> None:
+        """All units are one at first; slopes are products of which one side is zero."""
+        for part in self.heads[2].parameters():
+            part.unflatten(0, (-1, 2 + 2 * RANK))[:, : 2 + RANK].zero_()
 
     def forward(
         self, nodes: Nodes, token: Tensor, told: Tensor, to_given: Tensor, among: Tensor
@@ -134,17 +147,17 @@ class NormalBase(nn.Module):
         """
         given = nodes.given
         summary = self.summary(given.identity, nodes.value, given.error, given.present)
-        known = summary[:, None] * nodes.sees_all[..., None]
-        read = self.norm(self.reader(token + self.summarised(known), told, to_given))
-        heads = self.heads(nodes.latent.identity).unflatten(-1, (2, -1))
-        spoken = self.spoken(summary)[:, None] * nodes.sees_all[..., None]
-        raw = self.unit(read) + (heads @ spoken[..., None]).squeeze(-1)
-        location, log_spread = raw.unbind(-1)
+        known = self.summarised(summary)[:, None] * nodes.sees_all[..., None]
+        read = self.norm(self.reader(token + known, told, to_given))
+        node = nodes.latent.identity[..., None].expand(-1, -1, 2 + 2 * RANK)
+        heads = self.heads(summary).gather(1, node) * nodes.sees_all[..., None]
+        unit, after, before = heads.split([2, RANK, RANK], -1)
+        location, log_spread = (self.unit(read) + unit).unbind(-1)
         # Linear up to a few times a node's usual width: wild values must not carry all along.
         value = LINEAR * torch.tanh(F.pad(nodes.value, (1, 0)) / LINEAR)
         upon = _products(self.upon(read), self.told(self.norm(told))).masked_fill(~to_given, 0.0)
         location = location + (upon @ value[..., None]).squeeze(-1)
-        slope = _products(self.after(read), self.before(read))
+        slope = _products(self.after(read), self.before(read)) + _products(after, before)
         earlier = torch.ones(among.shape[1:], dtype=torch.bool, device=among.device).tril(-1)
         base = Base(
             location=location,
