@@ -14,10 +14,6 @@ from maury.simulator import Simulator, SimulatorConfig, Stars
 W4 = "WISE/WISE.W4"
 
 
-def certain(probability: float) -> Any:
-    return lambda stars: torch.full((len(stars),), probability)
-
-
 @pytest.fixture(scope="module")
 def floating(tiny: dict[str, Any]) -> Simulator:
     return Simulator(SimulatorConfig.model_validate(tiny["simulator"]))
@@ -48,7 +44,7 @@ def photometry(simulator: Simulator, stars: Stars, *, error: float = 0.03) -> Me
 def test_the_truth_fits_all_but_one_in_a_hundred(simulator: Simulator, stars: Stars) -> None:
     plain = stars.population < 2
     known = stars.measurements.select(simulator.channels)[0][plain]
-    flagged = poor_fit(simulator, known, draws(stars.theta[plain]), certain(0.0))
+    flagged = poor_fit(simulator, known, draws(stars.theta[plain]), torch.zeros(len(known)))
     assert flagged.float().mean() < 0.01
 
 
@@ -73,15 +69,15 @@ def test_no_star_shows_every_second_band_two_magnitudes_too_bright(
 ) -> None:
     known, theta = photometry(simulator, stars), stars.theta[stars.population < 2]
     wrong = replace(known, value=known.value - 4.0 * (known.channel % 2))
-    assert poor_fit(simulator, wrong, draws(theta), certain(0.0)).float().mean() > 0.95
-    assert not poor_fit(simulator, wrong, draws(theta, ENOUGH - 1), certain(0.0)).any()
-    assert not poor_fit(simulator, wrong, draws(theta * torch.nan), certain(0.0)).any()
+    assert poor_fit(simulator, wrong, draws(theta), torch.zeros(len(theta))).float().mean() > 0.95
+    assert not poor_fit(simulator, wrong, draws(theta, ENOUGH - 1), torch.zeros(len(theta))).any()
+    assert not poor_fit(simulator, wrong, draws(theta * torch.nan), torch.zeros(len(theta))).any()
 
 
 def test_one_wrong_band_is_an_outlier(simulator: Simulator, stars: Stars) -> None:
     known, theta = photometry(simulator, stars), stars.theta[stars.population < 2]
     wrong = replace(known, value=known.value - 1.5 * (known.channel == 3))
-    assert poor_fit(simulator, wrong, draws(theta), certain(0.0)).float().mean() < 0.05
+    assert poor_fit(simulator, wrong, draws(theta), torch.zeros(len(theta))).float().mean() < 0.05
 
 
 def test_wrong_parallaxes_and_knowledge_do_not_fit(
@@ -95,7 +91,9 @@ def test_wrong_parallaxes_and_knowledge_do_not_fit(
         for value, expected in ((right, False), (wrong, True)):
             known = Measurements.from_dense((name,), [[value]], [[0.1]])
             known = known.select(simulator.channels)[0]
-            assert poor_fit(simulator, known, draws(theta), certain(0.0)).item() == expected
+            assert (
+                poor_fit(simulator, known, draws(theta), torch.zeros(len(theta))).item() == expected
+            )
 
 
 @pytest.mark.parametrize(("name", "after"), [(W4, 0.0), ("2MASS/2MASS.J", 1.0)])
@@ -107,5 +105,7 @@ def test_the_light_of_a_disc_does_not_count(
     here = known.channel == placed_simulator.channels.index(name)
     bright = replace(known, value=known.value - 30.0 * here)
     for probability, expected in ((0.0, 1.0), (1.0, after)):
-        flagged = poor_fit(placed_simulator, bright, draws(theta), certain(probability))
+        flagged = poor_fit(
+            placed_simulator, bright, draws(theta), torch.full((len(theta),), probability)
+        )
         assert flagged.float().mean() == pytest.approx(expected, abs=0.05)

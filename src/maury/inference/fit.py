@@ -12,8 +12,6 @@ Discs are no part of the fit. Where a star may have one, its bands beyond 1.5 mi
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
@@ -57,7 +55,7 @@ def poor_fit(
     simulator: Simulator,
     known: Measurements,
     theta: Tensor,
-    disc: Callable[[Measurements], Tensor],
+    disc: Tensor,
 ) -> Tensor:
     """Which stars (N,) no draw reproduces.
 
@@ -68,8 +66,8 @@ def poor_fit(
         N stars, in the simulator's channels.
     theta : Tensor (K, N, D)
         Draws, NaN for stars that have no answer; those are not flagged.
-    disc : callable
-        Probability (M,) that each of some stars has a disc.
+    disc : Tensor (N,)
+        Probability that a star has a disc.
     """
     flagged = torch.zeros(len(known), dtype=torch.bool)
     if len(theta) < ENOUGH:
@@ -78,7 +76,7 @@ def poor_fit(
     for rows in answered.split(STARS_AT_ONCE) if len(answered) else ():
         suspect = rows[_unfit(simulator, known[rows], theta[:, rows])]
         if len(suspect):
-            bare = _without_discs(simulator, known[suspect], disc(known[suspect]))
+            bare = _without_discs(simulator, known[suspect], disc[suspect])
             flagged[suspect[_unfit(simulator, bare, theta[:, suspect])]] = True
     return flagged
 

@@ -285,11 +285,8 @@ class Posterior:
 
     def _poor_fit(self, known: Measurements, draws: Draws) -> Tensor:
         theta = draws.values[..., : len(self.parameters)].cpu()
-        return poor_fit(self._simulator, known.to("cpu"), theta, self._disc)
-
-    def _disc(self, observations: Measurements) -> Tensor:
-        """Probability (N,) of a disc; 0 where the model does not tell."""
-        return self.populations(observations).get(POPULATIONS[2], torch.zeros(len(observations)))
+        disc = self.populations(known).get(POPULATIONS[2], torch.zeros(len(known)))
+        return poor_fit(self._simulator, known.to("cpu"), theta, disc)
 
     def _predictable(self, name: str) -> int:
         if name not in self.channels or name.startswith("prior_"):
