@@ -1,6 +1,6 @@
 """How fast `maury infer` answers catalogues of any size, and how much memory it takes.
 
-    python benchmarks/scale.py rates [--rows 40000]     networks, threads, draws
+    python benchmarks/scale.py rates [--rows 40000]     networks, threads, draws, bands
     python benchmarks/scale.py memory [--rows 100000 1000000 10000000]
     python benchmarks/scale.py one [--rows 1000000] [--draws 64]
 
@@ -36,6 +36,13 @@ PAPER_SHARE = 10
 DIFFERENT_STARS = 20_000
 ROW_GROUP = 100_000
 
+SURVEYS = {
+    "all": "",
+    "Gaia, 2MASS": ("GAIA/GAIA3", "2MASS", "parallax"),
+    "Gaia": ("GAIA/GAIA3", "parallax"),
+}
+"""How the columns of a catalogue with these surveys begin."""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -55,29 +62,30 @@ def main() -> None:
 
 
 def rates(work: Path, rows: int, threads: int) -> None:
-    """Networks, threads and draws, each against the first line."""
+    """Networks, threads, draws and bands, each against the first line."""
     paper = str(untrained(PAPER_CONFIG, work / "paper-size"))
     cases = [
-        (DEFAULT_MODEL, threads, 64, rows),
-        (DEFAULT_MODEL, 1, 64, rows),
-        (DEFAULT_MODEL, threads, 4, rows),
-        (DEFAULT_MODEL, threads, 256, rows // 2),
-        ("iris-base", threads, 64, rows),
-        (paper, threads, 64, rows // PAPER_SHARE),
+        (DEFAULT_MODEL, threads, 64, rows, "all"),
+        (DEFAULT_MODEL, 1, 64, rows, "all"),
+        (DEFAULT_MODEL, threads, 4, rows, "all"),
+        (DEFAULT_MODEL, threads, 256, rows // 2, "all"),
+        *((DEFAULT_MODEL, threads, 64, rows, surveys) for surveys in SURVEYS if surveys != "all"),
+        ("iris-base", threads, 64, rows, "all"),
+        (paper, threads, 64, rows // PAPER_SHARE, "all"),
     ]
-    print("| model | threads | draws | rows | stars/s | draws/s | ratio | memory, GB |")
-    print("|---|---:|---:|---:|---:|---:|---:|---:|")
+    print("| model | surveys | threads | draws | rows | stars/s | draws/s | ratio | memory, GB |")
+    print("|---|---|---:|---:|---:|---:|---:|---:|---:|")
     first = 0.0
-    for model, count, draws, length in cases:
-        path = catalog(work, length)
+    for model, count, draws, length, surveys in cases:
+        path = catalog(work, length, surveys)
         # The rate without the start, which a longer catalogue does not notice.
-        start = infer(work, catalog(work, 100), model=model, draws=draws, threads=count)
+        start = infer(work, catalog(work, 100, surveys), model=model, draws=draws, threads=count)
         cost = infer(work, path, model=model, draws=draws, threads=count)
         rate = length * draws / (cost.seconds - start.seconds)
         first = first or rate
         print(
-            f"| {Path(model).name} | {count} | {draws} | {length:,} | {rate / draws:,.0f} "
-            f"| {rate:,.0f} | {rate / first:.2f} | {cost.memory:.2f} |",
+            f"| {Path(model).name} | {surveys} | {count} | {draws} | {length:,} "
+            f"| {rate / draws:,.0f} | {rate:,.0f} | {rate / first:.2f} | {cost.memory:.2f} |",
             flush=True,
         )
 
@@ -100,6 +108,12 @@ def one(work: Path, rows: int, draws: int, threads: int) -> None:
         f"{rows * draws / cost.seconds:,.0f} draws/s, {cost.processor_seconds:,.0f} s of processor "
         f"time, at most {cost.memory:.2f} GB"
     )
+    print("\n| stars | hours on this machine | hours of one core |\n|---:|---:|---:|")
+    for stars in (10**6, 10**8, 10**9):
+        share = stars / rows
+        hours, of_cores = share * cost.seconds / 3600, share * cost.processor_seconds / 3600
+        how = "measured" if stars == rows else "extrapolated"
+        print(f"| {stars:,} ({how}) | {hours:,.2f} | {of_cores:,.2f} |")
 
 
 def infer(work: Path, path: Path, *, model: str, draws: int, threads: int) -> Cost:
@@ -108,12 +122,14 @@ def infer(work: Path, path: Path, *, model: str, draws: int, threads: int) -> Co
     return measured_run(command, {"OMP_NUM_THREADS": str(threads)})
 
 
-def catalog(work: Path, rows: int) -> Path:
+def catalog(work: Path, rows: int, surveys: str = "all") -> Path:
     """Mock stars again and again."""
-    path = work / f"stars-{rows}.parquet"
+    path = work / f"stars-{rows}-{surveys}.parquet"
     if not path.exists():
         config = Posterior.load(DEFAULT_MODEL).config
-        few = to_arrow(mock_catalog(config.simulator, min(rows, DIFFERENT_STARS), seed=1))
+        mock = mock_catalog(config.simulator, min(rows, DIFFERENT_STARS), seed=1)
+        chosen = [name for name in mock.colnames if name.startswith(SURVEYS[surveys])]
+        few = to_arrow(mock[chosen])
         many = pa.concat_tables([few] * max(1, ROW_GROUP // len(few)))
         with pq.ParquetWriter(path, few.schema) as writer:
             for start in range(0, rows, len(many)):
