@@ -3,6 +3,7 @@
     python benchmarks/scale.py rates [--rows 40000]     networks, threads, draws, bands
     python benchmarks/scale.py memory [--rows 100000 1000000 10000000]
     python benchmarks/scale.py one [--rows 1000000] [--draws 64]
+    python benchmarks/scale.py limit [--draws 64]       operations and bytes, and how fast they go
 
 Every number is that of a whole run of the command, from Parquet to Parquet, with start, reading and
 writing; rows are those of a few thousand mock stars again and again. The paper's network has its
@@ -15,15 +16,23 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
 
 from maury.catalogs.arrow import to_arrow
 from maury.catalogs.mock import mock_catalog
 from maury.default_model import DEFAULT_MODEL
+from maury.inference.blocks import contexts
 from maury.inference.posterior import Posterior
+from maury.nets.estimator import Estimator
 from maury.simulator import Simulator
 from maury.training.checkpoint import Progress
 from maury.training.config import read_config
@@ -46,7 +55,7 @@ SURVEYS = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["rates", "memory", "one"])
+    parser.add_argument("what", choices=["rates", "memory", "one", "limit"])
     parser.add_argument("--rows", type=int, nargs="+")
     parser.add_argument("--draws", type=int, default=64)
     parser.add_argument("--threads", type=int, default=2)
@@ -57,6 +66,8 @@ def main() -> None:
             rates(work, (arguments.rows or [40_000])[0], arguments.threads)
         elif arguments.what == "memory":
             memory(work, arguments.rows or [100_000, 1_000_000, 10_000_000], arguments.threads)
+        elif arguments.what == "limit":
+            limit((arguments.rows or [4096])[0], arguments.draws)
         else:
             one(work, (arguments.rows or [1_000_000])[0], arguments.draws, arguments.threads)
 
@@ -114,6 +125,70 @@ def one(work: Path, rows: int, draws: int, threads: int) -> None:
         hours, of_cores = share * cost.seconds / 3600, share * cost.processor_seconds / 3600
         how = "measured" if stars == rows else "extrapolated"
         print(f"| {stars:,} ({how}) | {hours:,.2f} | {of_cores:,.2f} |")
+
+
+@torch.no_grad()
+def limit(stars: int, draws: int) -> None:
+    """What networks compute and write for a star, on one thread, by the machine's best rates.
+
+    Operations are those of matrix products; bytes those of the results of all operations of torch.
+    The best rates are those of one product of matrices of 2048 x 2048, and of adding 64 MiB to
+    themselves.
+    """
+    torch.set_num_threads(1)
+    post = Posterior.load(DEFAULT_MODEL, device="cpu")
+    network = cast(Estimator, post.network)
+    known = post.known(post.simulate(stars, seed=1)[1])
+    context, seen = network.context(known), network.seen(known)
+    noise = torch.rand(draws, stars, network.noise_size)
+    z = network.flow.draw(noise, context)
+    square, long = torch.rand(2048, 2048), torch.zeros(2**24)
+    best = 2 * 2048**3 / _seconds(lambda: square @ square)
+    fast = long.nbytes / _seconds(lambda: torch.add(long, long, out=long))
+    print(f"best rates: {best / 1e9:.0f} Gflop/s, {fast / 1e9:.1f} GB/s of results\n")
+    print("| part | kflop/star | kB/star | us/star | of the best flop/s | of the best B/s |")
+    print("|---|---:|---:|---:|---:|---:|")
+    parts: dict[str, Callable[[], object]] = {
+        "summary": lambda: contexts(network, known),
+        f"flow, {draws} draws": lambda: network.flow.draw(noise, context),
+        f"distances, {draws} draws": lambda: network.physical(z, seen),
+    }
+    for name, work in parts.items():
+        flops, written = FlopCounterMode(display=False), Written()
+        with flops, written:
+            work()
+        seconds = _seconds(work)
+        print(
+            f"| {name} | {flops.get_total_flops() / stars / 1e3:,.0f} "
+            f"| {written.bytes / stars / 1e3:,.0f} | {1e6 * seconds / stars:.0f} "
+            f"| {flops.get_total_flops() / seconds / best:.0%} "
+            f"| {written.bytes / seconds / fast:.0%} |"
+        )
+
+
+class Written(TorchDispatchMode):
+    """Adds up the bytes that operations write; views write none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if not func.is_view:
+            for part in result if isinstance(result, tuple | list) else (result,):
+                self.bytes += part.nbytes if isinstance(part, torch.Tensor) else 0
+        return result
+
+
+def _seconds(work: Callable[[], object], times: int = 5) -> float:
+    """Processor time of the fastest of some goes."""
+    taken = []
+    for _ in range(times):
+        started = time.process_time()
+        work()
+        taken.append(time.process_time() - started)
+    return min(taken)
 
 
 def infer(work: Path, path: Path, *, model: str, draws: int, threads: int) -> Cost:
