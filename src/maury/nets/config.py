@@ -77,8 +77,9 @@ class SequentialConfig(_Config):
 class JointConfig(_Config):
     """Sizes of `maury.nets.joint.density.JointDensity`, and the path it learns along.
 
-    ``summary`` is the deep set on which the units of latent nodes rest. Of stars in training, the
-    share ``velocity_share`` teaches the velocity, too, which costs several times as much.
+    ``summary`` is the deep set on which the units of latent nodes rest, ``bends`` the width of the
+    networks by which one latent node follows others. Of stars in training, the share
+    ``velocity_share`` teaches the velocity, too, which costs several times as much.
     """
 
     kind: Literal["joint"] = "joint"
@@ -90,6 +91,7 @@ class JointConfig(_Config):
     summary: DeepSetConfig = DeepSetConfig(
         kind="deep_set", width=128, layers=2, feedforward=256, frequencies=(1.0, 3.0)
     )
+    bends: int = Field(32, gt=0)
     path: PathName = "flow matching"
     velocity_share: float = Field(1.0, gt=0, le=1)
 

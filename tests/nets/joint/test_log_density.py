@@ -22,8 +22,8 @@ def whole(
     units = torch.cartesian_prod(*[ticks] * size).view(-1, size)
     values = network.to_values(condition, units[None])
     density = log_density(network, condition, values, steps=12)[0].exp()
-    cell = condition.base.spread.prod() * (2 * width / cells) ** size
-    return values[0], density * cell
+    shrunk = network.to_units(condition, values)[1][0].sum(-1).exp()
+    return values[0], density * (2 * width / cells) ** size / shrunk
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def asked(network: JointDensity, question, *rows: str) -> Condition:
     return network.condition(question(*rows)[0])
 
 
-@pytest.mark.parametrize(("row", "width", "cells"), [("gg?.g.", 8.0, 300), ("?gg?..", 5.5, 48)])
+@pytest.mark.parametrize(("row", "width", "cells"), [("gg?.g.", 8.0, 300), ("?gg?..", 8.0, 72)])
 def test_integrates_to_one(network, question, row: str, width: float, cells: int) -> None:
     _, mass = whole(network, asked(network, question, row), width, cells)
     assert float(mass.sum()) == pytest.approx(1, abs=0.02)
@@ -47,7 +47,7 @@ def test_is_no_normal_density(network, question) -> None:
     """Else the other tests would show little."""
     condition = asked(network, question, "gg?.g.")
     values, mass = whole(network, condition, 8.0, 300)
-    z = network.to_units(condition, values[None])[0, :, 0]
+    z = network.to_units(condition, values[None])[0][0, :, 0]
     plain = torch.exp(-0.5 * z**2) / math.sqrt(2 * math.pi) * 16 / 300
     assert 0.5 * float((mass - plain).abs().sum()) > 0.1
 
@@ -72,6 +72,7 @@ def test_is_that_of_draws(network, question) -> None:
 def test_follows_the_units(network, question) -> None:
     """A new network's density is the normal one of its units, whatever these are."""
     with torch.no_grad():
+        network.base.bends.last.zero_()
         network.velocity.weight.zero_()
         network.velocity.bias.zero_()
     condition = asked(network, question, "gg?.??", "g?....")
@@ -105,7 +106,7 @@ def test_steps_are_enough(network, question) -> None:
     condition = asked(network, question, "gg?.??")
     value = torch.randn(1, 12, 3, generator=torch.Generator().manual_seed(0))
     found, finer = (log_density(network, condition, value, steps=n) for n in (24, 60))
-    assert float((found - finer).abs().max()) < 0.03
+    assert float((found - finer).abs().max()) < 0.05
 
 
 def test_the_estimated_trace_of_one_node_is_exact(network, question, monkeypatch) -> None:

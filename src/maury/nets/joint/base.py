@@ -1,12 +1,13 @@
-"""The normal density from which latent nodes set out: their units, as the given nodes tell them.
+"""The density from which latent nodes set out: their units, as the given nodes tell them.
 
 Each latent node has a location, a spread, and slopes on the latent nodes before it,
 
-    z_i = location_i + sum_{j < i} slope_ij (z_j - location_j) + spread_i r_i,
+    z_i = location_i + sum_{j < i} slope_ij (z_j - location_j) + spread_i v_i,
 
-learned by maximum likelihood, so that r is a standard normal wherever the density is normal, with
-whatever correlations. The location has slopes on the given nodes' values in turn: a product that
-layers of attention only learn slowly. The velocity is left with what is not normal.
+so that v is a standard normal wherever the density is normal, with whatever correlations; `Bends`
+then make r of v, where the density is thin and curved. All is learned by maximum likelihood. The
+location has slopes on the given nodes' values in turn: a product that layers of attention only
+learn slowly. The velocity is left with what r still is not: normal.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ from torch import Tensor, nn
 from maury.nets.config import JointConfig
 from maury.nets.deep_set import DeepSet
 from maury.nets.flow import bounded
+from maury.nets.joint.bends import Bends, Bent
 from maury.nets.joint.nodes import Nodes
 from maury.nets.joint.transformer import Reader
 
-__all__ = ["Base", "NormalBase"]
+__all__ = ["Base", "Units", "cost"]
 
 LINEAR = 5.0
 """Given values (whitened) up to which locations may follow them in proportion."""
@@ -45,48 +47,54 @@ class Base:
     location, spread : Tensor (N, L)
     slope : Tensor (N, L, L)
         On the nodes before: zero on and above the diagonal, and for empty slots.
+    bent : Bent
     """
 
     location: Tensor
     spread: Tensor
     slope: Tensor
+    bent: Bent
 
     def __getitem__(self, rows: slice | Tensor) -> Base:
-        return Base(self.location[rows], self.spread[rows], self.slope[rows])
+        return Base(self.location[rows], self.spread[rows], self.slope[rows], self.bent[rows])
 
     def detached(self) -> Base:
-        """The same numbers, through which no gradient goes."""
-        return Base(self.location.detach(), self.spread.detach(), self.slope.detach())
+        """The same, with no gradient through location, spread and slope."""
+        return Base(self.location.detach(), self.spread.detach(), self.slope.detach(), self.bent)
 
-    def to_units(self, value: Tensor) -> Tensor:
-        """r (N, K, L) of values (N, K, L)."""
+    def to_units(self, value: Tensor) -> tuple[Tensor, Tensor]:
+        """r (N, K, L) of values (N, K, L), and log |dr / dvalue| node by node."""
         away = value - self.location[:, None]
-        return (away - away @ self.slope.transpose(1, 2)) / self.spread[:, None]
+        straight = (away - away @ self.slope.transpose(1, 2)) / self.spread[:, None]
+        r, log_slope = self.bent.straighten(straight)
+        return r, log_slope - torch.log(self.spread)[:, None]
 
     def to_values(self, r: Tensor) -> Tensor:
         """The inverse of `to_units`."""
-        return self.location[:, None] + self.away(r)
+        return self.location[:, None] + self.away(self.bent.bend(r))
 
-    def away(self, r: Tensor) -> Tensor:
-        """How far values (N, K, L) of these r lie from the nodes' locations."""
-        count = r.shape[-1]
+    def away(self, v: Tensor) -> Tensor:
+        """How far values (N, K, L) of these v, which are r without bends, lie from the nodes'
+        locations."""
+        count = v.shape[-1]
         if count == 0:
-            return r
-        lower = torch.eye(count, dtype=r.dtype, device=r.device) - self.slope
-        scaled = (r * self.spread[:, None]).transpose(1, 2)
+            return v
+        lower = torch.eye(count, dtype=v.dtype, device=v.device) - self.slope
+        scaled = (v * self.spread[:, None]).transpose(1, 2)
         solved = torch.linalg.solve_triangular(lower, scaled, upper=False, unitriangular=True)
         return solved.transpose(1, 2)
 
     def cost(self, value: Tensor) -> Tensor:
         """Negative log density (N, L) of values (N, L), node by node, but for a constant."""
-        return 0.5 * self.to_units(value[:, None])[:, 0].square() - self.log_abs_det()
-
-    def log_abs_det(self) -> Tensor:
-        """Log of how much r (N, L) shrink volumes of values, node by node."""
-        return -torch.log(self.spread)
+        return cost(*self.to_units(value[:, None]))[:, 0]
 
 
-class NormalBase(nn.Module):
+def cost(r: Tensor, log_abs_det: Tensor) -> Tensor:
+    """Negative log density of what has these units, node by node, but for a constant."""
+    return 0.5 * r.square() - log_abs_det
+
+
+class Units(nn.Module):
     """Reads the given nodes, and tells the units of latent ones.
 
     Sharp densities are learned here: a deep set of all given nodes, which trains at several times
@@ -104,11 +112,13 @@ class NormalBase(nn.Module):
         super().__init__()
         width, inner = config.width, config.summary.width
         self.summary = DeepSet(identities, **config.summary.model_dump(exclude={"kind"}))
+        self.bends = Bends(identities, config.bends)
+        numbers = 2 + 2 * RANK + config.bends
         self.heads = nn.Sequential(
             nn.Linear(inner, inner),
             nn.GELU(),
-            nn.Linear(inner, identities * (2 + 2 * RANK)),
-            nn.Unflatten(-1, (identities, 2 + 2 * RANK)),
+            nn.Linear(inner, identities * numbers),
+            nn.Unflatten(-1, (identities, numbers)),
         )
         self.summarised = nn.Linear(inner, width)
         self.reader = Reader(width, config.heads, config.feedforward)
@@ -125,7 +135,7 @@ class NormalBase(nn.Module):
     def _calm_heads(self) -> None:
         """All units are one at first; slopes are products of which one side is zero."""
         for part in self.heads[2].parameters():
-            part.unflatten(0, (-1, 2 + 2 * RANK))[:, : 2 + RANK].zero_()
+            part.unflatten(0, (self.bends.identities, -1))[:, : 2 + RANK].zero_()
 
     def forward(
         self, nodes: Nodes, token: Tensor, told: Tensor, to_given: Tensor, among: Tensor
@@ -149,8 +159,9 @@ class NormalBase(nn.Module):
         summary = self.summary(given.identity, nodes.value, given.error, given.present)
         known = self.summarised(summary)[:, None] * nodes.sees_all[..., None]
         read = self.norm(self.reader(token + known, told, to_given))
-        node = nodes.latent.identity[..., None].expand(-1, -1, 2 + 2 * RANK)
-        heads = self.heads(summary).gather(1, node) * nodes.sees_all[..., None]
+        heads, steer = self.heads(summary).split([2 + 2 * RANK, self.bends.hidden], -1)
+        node = nodes.latent.identity[..., None].expand(-1, -1, heads.shape[-1])
+        heads = heads.gather(1, node) * nodes.sees_all[..., None]
         unit, after, before = heads.split([2, RANK, RANK], -1)
         location, log_spread = (self.unit(read) + unit).unbind(-1)
         # Linear up to a few times a node's usual width: wild values must not carry all along.
@@ -159,10 +170,13 @@ class NormalBase(nn.Module):
         location = location + (upon @ value[..., None]).squeeze(-1)
         slope = _products(self.after(read), self.before(read)) + _products(after, before)
         earlier = torch.ones(among.shape[1:], dtype=torch.bool, device=among.device).tril(-1)
+        present = nodes.latent.present
+        bending = present & nodes.sees_all & (among | ~present[:, None]).all(-1)
         base = Base(
             location=location,
             spread=torch.exp(bounded(log_spread, WIDEST)),
             slope=slope.masked_fill(~(among & earlier), 0.0),
+            bent=self.bends(nodes.latent.identity, bending, steer),
         )
         return base, summary
 

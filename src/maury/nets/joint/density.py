@@ -2,7 +2,7 @@
 
 Given nodes become tokens of value, identity, error and state; latent nodes start from noise and
 are moved to data by the velocity that the network learns along a `Path`. Latent nodes are
-learned in units of their own, those of the normal density that comes nearest (`NormalBase`). What
+learned in units of their own, those of the normal density that comes nearest (`Units`). What
 the velocity has to learn is of order one, however much or little is known, and has no linear
 correlations; and few steps lead from noise to data.
 """
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from maury.errors import MauryError
 from maury.nets.config import JointConfig
-from maury.nets.joint.base import Base, NormalBase
+from maury.nets.joint.base import Base, Units, cost
 from maury.nets.joint.nodes import Nodes
 from maury.nets.joint.paths import PATHS
 from maury.nets.joint.transformer import (
@@ -107,7 +107,7 @@ class JointDensity(nn.Module):
         self.layers = nn.ModuleList(
             Layer(width, config.heads, config.feedforward) for _ in range(config.layers)
         )
-        self.base = NormalBase(identities, config)
+        self.base = Units(identities, config)
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.last = nn.Linear(width, 2 * width)
         self.velocity = nn.Linear(width, 1)
@@ -183,13 +183,13 @@ class JointDensity(nn.Module):
             Draws the times and the noise.
         """
         present = condition.present
-        units = condition.base.cost(asked)
+        r, log_abs_det = (x[:, 0] for x in condition.base.to_units(asked[:, None]))
+        units, data = cost(r, log_abs_det), r.detach()
         time = self.path.times(len(condition), generator)
         noise = torch.randn(asked.shape, generator=generator)
         time, noise = time.to(asked.device), noise.to(asked.device)
         phi = self.path.angle(time)
         cos, sin = torch.cos(phi)[:, None], torch.sin(phi)[:, None]
-        data = condition.base.detached().to_units(asked[:, None])[:, 0]
         y, u = cos * data + sin * noise, cos * noise - sin * data
         found = self.field(condition, y[:, None], phi)[:, 0]
         weight = self.path.weight(time)[:, None]
@@ -200,8 +200,8 @@ class JointDensity(nn.Module):
         """Values (N, K, L) of latent nodes from data in their own units."""
         return condition.base.to_values(y)
 
-    def to_units(self, condition: Condition, value: Tensor) -> Tensor:
-        """The inverse of `to_values`."""
+    def to_units(self, condition: Condition, value: Tensor) -> tuple[Tensor, Tensor]:
+        """The inverse of `to_values`, and the log of its derivative, node by node."""
         return condition.base.to_units(value)
 
     def _given_tokens(self, nodes: Nodes) -> Tensor:

@@ -53,7 +53,8 @@ def log_density(
         Random directions for each point, where there are more than `EXACT_UP_TO` latent nodes.
     """
     present = condition.present[:, None]
-    y = network.to_units(condition, value.masked_fill(~present, 0.0)).masked_fill(~present, 0.0)
+    y, log_abs_det = network.to_units(condition, value.masked_fill(~present, 0.0))
+    y = y.masked_fill(~present, 0.0)
     signs = _probes(y, probes) if y.shape[-1] > EXACT_UP_TO else None
     first = network.path.first
     grid = [first * (i / steps) ** SPACING for i in range(steps + 1)]
@@ -71,8 +72,7 @@ def log_density(
         y = y + step / 6 * (u1 + 2 * u2 + 2 * u3 + u4)
         grown = grown + step / 6 * (d1 + 2 * d2 + 2 * d3 + d4)
     base = (-0.5 * y.square() - 0.5 * math.log(2 * math.pi)).masked_fill(~present, 0.0).sum(-1)
-    units = condition.base.log_abs_det().masked_fill(~condition.present, 0.0).sum(-1)
-    return base + grown + units[:, None]
+    return base + grown + log_abs_det.masked_fill(~present, 0.0).sum(-1)
 
 
 def _with_divergence(
