@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +16,8 @@ from torch import Tensor, nn
 __all__ = ["Flow", "beside", "bounded", "log_normal", "normal_quantile"]
 
 LOG_ROOT_2PI = 0.5 * math.log(2.0 * math.pi)
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 
 
 def normal_quantile(uniform: Tensor) -> Tensor:
@@ -141,13 +146,18 @@ def _each(work: Callable[[int], None], items: Iterable[int], *, parallel: bool) 
         torch.set_num_threads(threads)
 
 
+@cache
 def _keep_freed_memory() -> None:
     """Let glibc reuse freed arrays rather than return them, and have new pages zeroed, each time.
 
-    What it returns is set by the largest block freed so far, up to 32 MiB (mallopt(3), at
-    M_MMAP_THRESHOLD). Half of a draw's time went into that. Of this block no page is touched.
+    Half of a draw's time went into that; and does in Dask's workers, whose environment sets
+    MALLOC_TRIM_THRESHOLD_ to 64 KiB, unless it is set anew here (mallopt(3)).
     """
-    torch.empty(30 * 2**20, dtype=torch.uint8)
+    if sys.platform == "linux":
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other libraries than glibc lack it
+        if mallopt is not None:
+            mallopt(_M_MMAP_THRESHOLD, 32 * 2**20)
+            mallopt(_M_TRIM_THRESHOLD, 64 * 2**20)
 
 
 def _filled(x: Tensor, size: int, *, dim: int) -> Tensor:
