@@ -98,8 +98,8 @@ class Units(nn.Module):
     """Reads the given nodes, and tells the units of latent ones.
 
     Sharp densities are learned here: a deep set of all given nodes, which trains at several times
-    the speed of attention, tells units and slopes by heads of each node; one
-    reading by attention serves latent nodes that may not look at all of them.
+    the speed of attention, tells units, slopes and bends by heads of each node; one reading by
+    attention serves latent nodes that may not look at all of them.
 
     Parameters
     ----------
