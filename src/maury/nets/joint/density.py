@@ -2,7 +2,7 @@
 
 Given nodes become tokens of value, identity, error and state; latent nodes start from noise and
 are moved to data by the velocity that the network learns along a `Path`. Latent nodes are
-learned in units of their own, those of the normal density that comes nearest (`Units`). What
+learned in units of their own, those of a normal density, bent, that comes near (`Units`). What
 the velocity has to learn is of order one, however much or little is known, and has no linear
 correlations; and few steps lead from noise to data.
 """
