@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from maury.nets.config import JointConfig
+from maury.nets.joint.bends import FORM
 from maury.nets.joint.density import JointDensity
 from maury.nets.joint.nodes import Nodes
 
@@ -29,6 +30,21 @@ def stirred() -> Callable[..., JointDensity]:
         return network.eval()
 
     return make
+
+
+@pytest.fixture(scope="session")
+def unbend() -> Callable[[JointDensity], None]:
+    """Takes a network's bends away, which have tests of their own."""
+
+    @torch.no_grad()
+    def unbend(network: JointDensity) -> None:
+        base = network.base
+        base.bends.last.zero_()
+        first = sum(base.parts[: base.parts.index(FORM)])
+        for part in (base.heads.weight, base.heads.bias):
+            part[:, first : first + FORM] = 0.0
+
+    return unbend
 
 
 @pytest.fixture(scope="session")

@@ -322,11 +322,10 @@ def test_the_loss_counts_latent_nodes_only(stirred, question) -> None:
         assert (loss(changed) == loss(asked)) == (not nodes.latent.present[i, j])
 
 
-def test_the_loss_is_what_it_says(stirred, question) -> None:
+def test_the_loss_is_what_it_says(stirred, question, unbend) -> None:
     """Against a loop over rows, draws of time and noise being the same."""
     network = stirred()
-    with torch.no_grad():
-        network.base.bends.last.zero_()  # which have tests of their own
+    unbend(network)
     nodes, asked = question("gg????", "g?....", "..????")
     with torch.no_grad():
         found = network.loss(network.condition(nodes), asked, torch.Generator().manual_seed(4))

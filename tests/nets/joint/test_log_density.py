@@ -69,10 +69,10 @@ def test_is_that_of_draws(network, question) -> None:
     assert float((share - right[1:]).abs().max()) < 0.044
 
 
-def test_follows_the_units(network, question) -> None:
+def test_follows_the_units(network, question, unbend) -> None:
     """A new network's density is the normal one of its units, whatever these are."""
+    unbend(network)
     with torch.no_grad():
-        network.base.bends.last.zero_()
         network.velocity.weight.zero_()
         network.velocity.bias.zero_()
     condition = asked(network, question, "gg?.??", "g?....")

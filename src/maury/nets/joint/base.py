@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from maury.nets.config import JointConfig
 from maury.nets.deep_set import DeepSet
 from maury.nets.flow import bounded
-from maury.nets.joint.bends import Bends, Bent
+from maury.nets.joint.bends import FORM, Bends, Bent
 from maury.nets.joint.nodes import Nodes
 from maury.nets.joint.transformer import Reader
 
@@ -113,29 +113,20 @@ class Units(nn.Module):
         width, inner = config.width, config.summary.width
         self.summary = DeepSet(identities, **config.summary.model_dump(exclude={"kind"}))
         self.bends = Bends(identities, config.bends)
-        numbers = 2 + 2 * RANK + config.bends
-        self.heads = nn.Sequential(
-            nn.Linear(inner, inner),
-            nn.GELU(),
-            nn.Linear(inner, identities * numbers),
-            nn.Unflatten(-1, (identities, numbers)),
-        )
+        self.parts = [2, RANK, FORM, RANK, config.bends]
+        self.hidden = nn.Sequential(nn.Linear(inner, inner), nn.GELU())
+        self.heads = Heads(identities, inner, sum(self.parts))
         self.summarised = nn.Linear(inner, width)
         self.reader = Reader(width, config.heads, config.feedforward)
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.unit = nn.Linear(width, 2)
         self.after, self.before = nn.Linear(width, width), nn.Linear(width, width)
         self.upon, self.told = nn.Linear(width, width), nn.Linear(width, width)
-        self._calm_heads()
+        # At first units are one and nothing bends; slopes are products of which one side is zero.
+        self.heads.calm(sum(self.parts[:3]))
         for zero in (self.unit, self.after, self.upon):
             nn.init.zeros_(zero.weight)
             nn.init.zeros_(zero.bias)
-
-    @torch.no_grad()
-    def _calm_heads(self) -> None:
-        """All units are one at first; slopes are products of which one side is zero."""
-        for part in self.heads[2].parameters():
-            part.unflatten(0, (self.bends.identities, -1))[:, : 2 + RANK].zero_()
 
     def forward(
         self, nodes: Nodes, token: Tensor, told: Tensor, to_given: Tensor, among: Tensor
@@ -159,10 +150,15 @@ class Units(nn.Module):
         summary = self.summary(given.identity, nodes.value, given.error, given.present)
         known = self.summarised(summary)[:, None] * nodes.sees_all[..., None]
         read = self.norm(self.reader(token + known, told, to_given))
-        heads, steer = self.heads(summary).split([2 + 2 * RANK, self.bends.hidden], -1)
-        node = nodes.latent.identity[..., None].expand(-1, -1, heads.shape[-1])
-        heads = heads.gather(1, node) * nodes.sees_all[..., None]
-        unit, after, before = heads.split([2, RANK, RANK], -1)
+        which, place = nodes.latent.identity.unique(return_inverse=True)
+        numbers = self.heads(self.hidden(summary), which).split(self.parts, -1)
+        unit, after, form, before, steer = numbers
+
+        def of_nodes(numbers: Tensor) -> Tensor:
+            slots = numbers.gather(1, place[..., None].expand(-1, -1, numbers.shape[-1]))
+            return slots * nodes.sees_all[..., None]
+
+        unit, after, before = of_nodes(unit), of_nodes(after), of_nodes(before)
         location, log_spread = (self.unit(read) + unit).unbind(-1)
         # Linear up to a few times a node's usual width: wild values must not carry all along.
         value = LINEAR * torch.tanh(F.pad(nodes.value, (1, 0)) / LINEAR)
@@ -176,9 +172,36 @@ class Units(nn.Module):
             location=location,
             spread=torch.exp(bounded(log_spread, WIDEST)),
             slope=slope.masked_fill(~(among & earlier), 0.0),
-            bent=self.bends(nodes.latent.identity, bending, steer),
+            bent=self.bends(which, place, bending, steer, form),
         )
         return base, summary
+
+
+class Heads(nn.Module):
+    """A linear layer for each node, of which those that are asked for are computed.
+
+    Parameters
+    ----------
+    identities, inner, numbers : int
+        Numbers of nodes, of what is read, and of what each node's layer tells.
+    """
+
+    def __init__(self, identities: int, inner: int, numbers: int) -> None:
+        super().__init__()
+        bound = 1.0 / math.sqrt(inner)
+        self.weight = nn.Parameter(torch.empty(identities, numbers, inner).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.zeros(identities, numbers))
+
+    @torch.no_grad()
+    def calm(self, count: int) -> None:
+        """Let the first ``count`` numbers of every node be zero."""
+        self.weight[:, :count] = 0.0
+        self.bias[:, :count] = 0.0
+
+    def forward(self, x: Tensor, which: Tensor) -> Tensor:
+        """Numbers (N, U, numbers) of the nodes ``which`` (U,) from x (N, inner)."""
+        weight, bias = self.weight[which].flatten(0, 1), self.bias[which].flatten()
+        return F.linear(x, weight, bias).unflatten(-1, (len(which), self.bias.shape[1]))
 
 
 def _products(one: Tensor, other: Tensor) -> Tensor:

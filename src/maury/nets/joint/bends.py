@@ -1,11 +1,12 @@
 """Bends: how a latent node's place and width follow the latent nodes before it, out of proportion.
 
 Stars lie on thin sheets: isochrones, and all that has one luminosity. Where such a sheet is curved
-no normal density is as thin as it is. One node after another is shifted and scaled by a network of
-its own, which reads the nodes before it and a summary of what is given (autoregressive flows:
-Papamakarios et al. 2017, arXiv:1705.07057):
+no normal density is as thin as it is. One node after another is shifted, scaled and bent by a
+spline (Durkan et al. 2019, arXiv:1906.04032), as a network of its own tells, which reads the nodes
+before it and a summary of what is given (autoregressive flows: Papamakarios et al. 2017,
+arXiv:1705.07057):
 
-    v_i = shift_i(v_1 .. v_(i-1)) + exp(log_scale_i(v_1 .. v_(i-1))) r_i.
+    r_i = spline_i((v_i - shift_i) exp(-log_scale_i)), all three functions of v_1 .. v_(i-1).
 
 Any set of nodes may be latent: those that are not are zero to the networks of the others.
 """
@@ -20,8 +21,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from maury.nets.flow import bounded
+from maury.nets.splines import Knots, knots, parameters_per_spline, spline_forward, spline_inverse
 
-__all__ = ["Bends", "Bent"]
+__all__ = ["FORM", "Bends", "Bent"]
+
+BINS = 8
+"""Of each spline."""
+
+BOUND = 6.0
+"""Splines act within +-this."""
+
+FORM = parameters_per_spline(BINS)
+"""Numbers that describe one spline."""
 
 FARTHEST = 10.0
 """What the networks see of a node levels off at this value."""
@@ -40,15 +51,16 @@ class Bent:
         Which of the U each slot holds.
     active : Tensor (N, L) bool
         Slots that bend; others stay as they are, and are zero to all networks.
-    steer : Tensor (N, U, H)
-        What the given nodes add to the networks' hidden units.
-    first, second, bias, last : Tensor (U, U, H), (U, H, H), (U, H), (U, H, 2)
+    steer, form : Tensor (N, U, H), (N, U, FORM)
+        What the given nodes add to the networks' hidden units, and to the splines.
+    first, second, bias, last : Tensor (U, U, H), (U, H, H), (U, H), (U, H, 2 + FORM)
         The networks of the U nodes; ``first`` is zero for nodes that do not come before.
     """
 
     place: Tensor
     active: Tensor
     steer: Tensor
+    form: Tensor
     first: Tensor
     second: Tensor
     bias: Tensor
@@ -56,17 +68,22 @@ class Bent:
 
     def __getitem__(self, rows: slice | Tensor) -> Bent:
         return replace(
-            self, place=self.place[rows], active=self.active[rows], steer=self.steer[rows]
+            self,
+            place=self.place[rows],
+            active=self.active[rows],
+            steer=self.steer[rows],
+            form=self.form[rows],
         )
 
     def straighten(self, v: Tensor) -> tuple[Tensor, Tensor]:
         """r (N, K, L) of v (N, K, L), and log |dr / dv| node by node."""
-        shift, log_scale = self._numbers(self._side_by_side(v), slice(None))
+        columns = self._side_by_side(v)
+        shift, log_scale, table = self._numbers(columns, slice(None))
+        r, log_slope = spline_forward((columns - shift) * torch.exp(-log_scale), table, BOUND)
         index = self._index(v)
-        shift, log_scale = shift.gather(-1, index), log_scale.gather(-1, index)
+        r, log_slope = r.gather(-1, index), (log_slope - log_scale).gather(-1, index)
         active = self.active[:, None]
-        shift, log_scale = shift.masked_fill(~active, 0.0), log_scale.masked_fill(~active, 0.0)
-        return (v - shift) * torch.exp(-log_scale), -log_scale
+        return torch.where(active, r, v), log_slope.masked_fill(~active, 0.0)
 
     def bend(self, r: Tensor) -> Tensor:
         """The inverse of `straighten`: node after node."""
@@ -75,8 +92,9 @@ class Bent:
         here = here.scatter_reduce(1, self.place, self.active, "amax")
         found = torch.zeros_like(rest)
         for node in range(rest.shape[-1]):
-            shift, log_scale = self._numbers(found, slice(node, node + 1))
-            moved = rest[..., node] * torch.exp(log_scale[..., 0]) + shift[..., 0]
+            shift, log_scale, table = self._numbers(found, slice(node, node + 1))
+            unit = spline_inverse(rest[..., node : node + 1], table, BOUND)
+            moved = (unit * torch.exp(log_scale) + shift)[..., 0]
             found[..., node] = moved.masked_fill(~here[:, None, node], 0.0)
         return torch.where(self.active[:, None], found.gather(-1, self._index(r)), r)
 
@@ -88,14 +106,15 @@ class Bent:
         columns = v.new_zeros(*v.shape[:2], self.steer.shape[1])
         return columns.scatter_add(-1, self._index(v), v * self.active[:, None])
 
-    def _numbers(self, v: Tensor, nodes: slice) -> tuple[Tensor, Tensor]:
-        """Shifts and log scales (N, K, u) of u of the nodes, from all nodes v (N, K, U)."""
+    def _numbers(self, v: Tensor, nodes: slice) -> tuple[Tensor, Tensor, Knots]:
+        """Shifts, log scales (N, K, u) and splines of u of the nodes, from all nodes (N, K, U)."""
         seen = v * torch.rsqrt(1.0 + (v / FARTHEST).square())
         h = torch.einsum("nkj,ujh->nkuh", seen, self.first[nodes])
         h = F.silu(h + self.steer[:, None, nodes])
         h = F.silu(torch.einsum("nkuh,uhg->nkug", h, self.second[nodes]) + self.bias[nodes])
-        shift, log_scale = torch.einsum("nkuh,uho->nkuo", h, self.last[nodes]).unbind(-1)
-        return shift, bounded(log_scale, STEEPEST)
+        numbers = torch.einsum("nkuh,uho->onku", h, self.last[nodes])
+        form = numbers[2:] + self.form[:, nodes].movedim(-1, 0)[:, :, None]
+        return numbers[0], bounded(numbers[1], STEEPEST), knots(form, BINS)
 
 
 class Bends(nn.Module):
@@ -118,25 +137,28 @@ class Bends(nn.Module):
         self.first = _uniform(identities, identities, hidden, fan_in=8)
         self.second = _uniform(identities, hidden, hidden, fan_in=hidden)
         self.bias = nn.Parameter(torch.zeros(identities, hidden))
-        self.last = nn.Parameter(torch.zeros(identities, hidden, 2))
+        self.last = nn.Parameter(torch.zeros(identities, hidden, 2 + FORM))
         earlier = torch.ones(identities, identities).tril(-1)[..., None]
         self.register_buffer("earlier", earlier, persistent=False)
 
-    def forward(self, identity: Tensor, active: Tensor, steer: Tensor) -> Bent:
+    def forward(
+        self, which: Tensor, place: Tensor, active: Tensor, steer: Tensor, form: Tensor
+    ) -> Bent:
         """The bends of latent nodes.
 
         Parameters
         ----------
-        identity : Tensor (N, L) int64
-        active : Tensor (N, L) bool
-        steer : Tensor (N, identities, H)
+        which : Tensor (U,) int64
+            Identities, in rising order.
+        place, active, steer, form
+            See `Bent`.
         """
-        which, place = identity.unique(return_inverse=True)
         first = (self.first * self.earlier)[which][:, which]
         return Bent(
             place=place,
             active=active,
-            steer=steer[:, which],
+            steer=steer,
+            form=form,
             first=first,
             second=self.second[which],
             bias=self.bias[which],

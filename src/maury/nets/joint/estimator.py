@@ -46,9 +46,6 @@ the gaps of surveys, which leave about half of all nodes empty as it is."""
 GRAPHS = 0.2
 """Share of training rows whose attention follows the simulator's graph instead of joining all."""
 
-LENGTHS = 2
-"""Batches are cut into this many parts of similar numbers of nodes, which saves padding."""
-
 
 @dataclass(frozen=True)
 class Question:
@@ -289,14 +286,18 @@ class JointEstimator(StarNetwork):
         seeds for each slice of a batch.
         """
         question = self._drawn_question(theta, self.known(measurements))
-        length = question.given.sum(1) + 2 * question.latent.sum(1)
         taught = math.ceil(self.velocity_share * len(theta))
         total, count = theta.new_zeros(()), 0
-        for first, last in ((0, taught), (taught, len(theta))):
-            for rows in (first + torch.argsort(length[first:last])).chunk(LENGTHS):
-                nodes, asked = question[rows].split()
+        for rows in self._alike(question):
+            for some, learns_velocity in (
+                (rows[rows < taught], True),
+                (rows[rows >= taught], False),
+            ):
+                if not len(some):
+                    continue
+                nodes, asked = question[some].split()
                 latent = int(nodes.latent.present.sum())
-                if first == 0:
+                if learns_velocity:
                     condition = self.density.condition(nodes)
                     total = total + latent * self.density.loss(condition, asked)
                     summary = condition.summary
@@ -306,9 +307,16 @@ class JointEstimator(StarNetwork):
                 count += latent
                 if self.populations is not None and population is not None:
                     logits = self.populations(summary)
-                    chance = F.cross_entropy(logits, population[rows], reduction="sum")
+                    chance = F.cross_entropy(logits, population[some], reduction="sum")
                     total = total + len(self.parameters_of_star) * chance
         return total, max(count, 1)
+
+    def _alike(self, question: Question) -> list[Tensor]:
+        """Rows of similar questions, answered together: most ask for parameters alone; of those
+        that do not, the nodes to reckon with are many."""
+        measurements = question.latent[:, len(self.parameters_of_star) :].any(1)
+        rows = torch.arange(len(measurements), device=measurements.device)
+        return [rows[~measurements], rows[measurements]]
 
     def _drawn_question(self, theta: Tensor, known: Measurements) -> Question:
         n, parameters = theta.shape
