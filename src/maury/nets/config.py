@@ -78,8 +78,9 @@ class JointConfig(_Config):
     """Sizes of `maury.nets.joint.density.JointDensity`, and the path it learns along.
 
     ``summary`` is the deep set on which the units of latent nodes rest, ``bends`` the width of the
-    networks by which one latent node follows others. Of stars in training, the share
-    ``velocity_share`` teaches the velocity, too, which costs several times as much.
+    networks by which one latent node follows others, ``flow`` a flow of the parameters' own. Of
+    stars in training, the share ``velocity_share`` teaches the velocity, too, which costs several
+    times as much.
     """
 
     kind: Literal["joint"] = "joint"
@@ -92,6 +93,7 @@ class JointConfig(_Config):
         kind="deep_set", width=128, layers=2, feedforward=256, frequencies=(1.0, 3.0)
     )
     bends: int = Field(32, gt=0)
+    flow: SplineConfig | None = None
     path: PathName = "flow matching"
     velocity_share: float = Field(1.0, gt=0, le=1)
 

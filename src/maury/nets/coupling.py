@@ -103,18 +103,20 @@ class Coupling(nn.Module):
         for layer in cast(list[nn.Linear], list(self.hidden)):
             h = F.silu(torch.addmm(layer.bias[:, None], layer.weight, h))
         weight, bias = self.last.weight[self.outputs], self.last.bias[self.outputs]
-        raw = torch.addmm(bias[:, None], weight, h).view(-1, len(self.steered), *rows)
+        kinds = 2 + parameters_per_spline(self.bins)
+        raw = torch.addmm(bias[:, None], weight, h).view(kinds, len(self.steered), *rows)
         shift, scale = raw[0], bounded(raw[1], STEERED_LOG_SCALE)
         return shift, scale, knots(raw[2:], self.bins)
 
     def forward(self, z: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """Towards the base: u (D, ..., N) and log |det du/dz| (..., N)."""
+        """Towards the base: u (D, ..., N), and log |du/dz| coordinate by coordinate."""
         kept = z.index_select(0, self.steering)
         shift, scale, table = self._steer(kept, condition)
         moved = (z.index_select(0, self.steered) - shift) * torch.exp(-scale)
         moved, log_slope = spline_forward(moved, table, self.bound)
+        slopes = torch.cat((torch.zeros_like(kept), log_slope - scale))
         u = torch.cat((kept, moved)).index_select(0, self.back)
-        return u, (log_slope - scale).sum(dim=0)
+        return u, slopes.index_select(0, self.back)
 
     def inverse(self, u: Tensor, condition: Tensor) -> Tensor:
         """The z that `forward` maps to ``u``."""
@@ -189,7 +191,7 @@ class SplineCouplingFlow(Flow):
         log_det = log_det + log_slope.sum(dim=0)
         for coupling, add in zip(self._couplings()[::-1], steer[::-1], strict=True):
             u, change = coupling(u, add)
-            log_det = log_det + change
+            log_det = log_det + change.sum(dim=0)
         return u.movedim(0, -1), log_det
 
     def log_prob(self, z: Tensor, context: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ __all__ = ["Training", "train"]
 SCALE_STARS = 50_000
 """Simulated stars from which the constants of the standardisation are taken."""
 
-START_PACE = 0.1
+START_PACE = 0.02
 """Rate at which weights taken over from another model learn on, by that of the others."""
 
 LOG_COLUMNS = ("step", "stars", "seconds", "learning_rate", "loss", "held_out_loss")

@@ -8,22 +8,27 @@ import pytest
 import torch
 from torch import Tensor
 
-from maury.nets.config import JointConfig
+from maury.nets.config import JointConfig, SplineConfig
 from maury.nets.joint.bends import FORM
 from maury.nets.joint.density import JointDensity
+from maury.nets.joint.flowing import ParameterFlow
 from maury.nets.joint.nodes import Nodes
 
 NODES = 6
 
 
-@pytest.fixture(scope="session")
-def stirred() -> Callable[..., JointDensity]:
+@pytest.fixture(scope="session", params=[0, 3], ids=["bends", "flow"])
+def stirred(request: pytest.FixtureRequest) -> Callable[..., JointDensity]:
     """Makes a small network whose weights are all moved away from where they start."""
 
     def make(*, layers: int = 2, size: float = 0.3, seed: int = 0, path: str = "flow matching"):
         torch.manual_seed(seed)
         config = JointConfig(width=16, layers=layers, heads=2, feedforward=24, path=path)
-        network = JointDensity(NODES, config)
+        flow = None
+        if request.param:
+            sizes = SplineConfig(kind="spline", transforms=2, hidden=8)
+            flow = ParameterFlow(request.param, config.summary.width, sizes, tail=4.0)
+        network = JointDensity(NODES, config, flow)
         with torch.no_grad():
             for weight in network.parameters():
                 weight.add_(size * torch.randn_like(weight) / weight.shape[-1] ** 0.5)
@@ -34,7 +39,7 @@ def stirred() -> Callable[..., JointDensity]:
 
 @pytest.fixture(scope="session")
 def unbend() -> Callable[[JointDensity], None]:
-    """Takes a network's bends away, which have tests of their own."""
+    """Takes a network's bends away, which have tests of their own; a flow stays."""
 
     @torch.no_grad()
     def unbend(network: JointDensity) -> None:

@@ -28,7 +28,7 @@ def bent(bends: Bends, *rows: str, slots: list[int] | None = None, shape: float 
     steer = torch.randn(1, NODES, HIDDEN, generator=generator).expand(len(rows), -1, -1)
     form = shape * torch.randn(1, NODES, FORM, generator=generator).expand(len(rows), -1, -1)
     which, place = identity.masked_fill(~present, 0).unique(return_inverse=True)
-    return bends(which, place, active, steer[:, which], form[:, which])
+    return bends(which, place, active, active, steer[:, which], form[:, which])
 
 
 def values(rows: int, *, draws: int = 3, slots: int = NODES) -> Tensor:
@@ -108,7 +108,7 @@ def test_a_thin_curved_sheet_is_learned() -> None:
     form = torch.zeros(256, 2, FORM)
     for step in range(300):
         some = v[torch.randint(len(v), (256,), generator=generator)]
-        r, log_slope = bends(which, place, active, steer, form).straighten(some)
+        r, log_slope = bends(which, place, active, active, steer, form).straighten(some)
         loss = (0.5 * r.square() - log_slope).sum(-1).mean()
         optimizer.param_groups[0]["lr"] = 1e-2 * (1 - step / 300)
         optimizer.zero_grad()

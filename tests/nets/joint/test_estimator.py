@@ -159,9 +159,11 @@ def flow_network(*, channels: tuple[str, ...] = CHANNELS, width: int = 24) -> Es
     return network.eval()
 
 
-def starting(width: int = 24) -> JointEstimator:
+def starting(width: int = 24, *, hidden: int | None = None) -> JointEstimator:
     summary = {"kind": "deep_set", "width": width, "layers": 1, "feedforward": 16}
-    config = JointConfig.model_validate({"width": 16, "heads": 2, "summary": summary})
+    flow = None if hidden is None else {"kind": "spline", "transforms": 2, "hidden": hidden}
+    sizes = {"width": 16, "heads": 2, "summary": summary, "flow": flow}
+    config = JointConfig.model_validate(sizes)
     return JointEstimator(NAMES, CHANNELS, config).eval()
 
 
@@ -175,6 +177,28 @@ def test_what_a_network_starts_from_sums_up_measurements_alike() -> None:
         TAIL * torch.asinh(teacher.whitened(truth(20), None) / TAIL),
     )
     assert {id(weight) for weight in taken} <= {id(weight) for weight in network.parameters()}
+
+
+def test_a_network_with_a_flow_starts_with_the_same_posteriors() -> None:
+    teacher, network = flow_network(), starting(hidden=8)
+    taken = network.start_from(teacher)
+    theta, known = truth(20), network.known(observations(20))
+    condition = network.posterior(known, torch.full_like(theta, torch.nan))
+    with torch.no_grad():
+        torch.testing.assert_close(
+            network.log_prob(theta[None], condition, None),
+            teacher.log_prob(theta[None], teacher.context(known)),
+            rtol=1e-4,
+            atol=1e-4,
+        )
+    flow = network.density.base.flow
+    assert flow is not None
+    assert {id(weight) for weight in flow.parameters()} < {id(weight) for weight in taken}
+
+
+def test_flows_of_other_sizes_are_no_start() -> None:
+    with pytest.raises(MauryError, match="different sizes"):
+        starting(hidden=12).start_from(flow_network())
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ Each latent node has a location, a spread, and slopes on the latent nodes before
     z_i = location_i + sum_{j < i} slope_ij (z_j - location_j) + spread_i v_i,
 
 so that v is a standard normal wherever the density is normal, with whatever correlations; `Bends`
-then make r of v, where the density is thin and curved. All is learned by maximum likelihood. The
+then make r of v, where the density is thin and curved. Parameters may have a flow of their own
+instead (`ParameterFlow`): their v is their value. All is learned by maximum likelihood. The
 location has slopes on the given nodes' values in turn: a product that layers of attention only
 learn slowly. The velocity is left with what r still is not: normal.
 """
@@ -23,6 +24,7 @@ from maury.nets.config import JointConfig
 from maury.nets.deep_set import DeepSet
 from maury.nets.flow import bounded
 from maury.nets.joint.bends import FORM, Bends, Bent
+from maury.nets.joint.flowing import Flowing, ParameterFlow
 from maury.nets.joint.nodes import Nodes
 from maury.nets.joint.transformer import Reader
 
@@ -48,30 +50,41 @@ class Base:
     slope : Tensor (N, L, L)
         On the nodes before: zero on and above the diagonal, and for empty slots.
     bent : Bent
+    flowing : Flowing, optional
+        Of the parameters.
     """
 
     location: Tensor
     spread: Tensor
     slope: Tensor
     bent: Bent
+    flowing: Flowing | None
 
     def __getitem__(self, rows: slice | Tensor) -> Base:
-        return Base(self.location[rows], self.spread[rows], self.slope[rows], self.bent[rows])
+        flowing = None if self.flowing is None else self.flowing[rows]
+        units = self.location[rows], self.spread[rows], self.slope[rows]
+        return Base(*units, self.bent[rows], flowing)
 
     def detached(self) -> Base:
         """The same, with no gradient through location, spread and slope."""
-        return Base(self.location.detach(), self.spread.detach(), self.slope.detach(), self.bent)
+        units = self.location.detach(), self.spread.detach(), self.slope.detach()
+        return Base(*units, self.bent, self.flowing)
 
     def to_units(self, value: Tensor) -> tuple[Tensor, Tensor]:
         """r (N, K, L) of values (N, K, L), and log |dr / dvalue| node by node."""
         away = value - self.location[:, None]
         straight = (away - away @ self.slope.transpose(1, 2)) / self.spread[:, None]
         r, log_slope = self.bent.straighten(straight)
-        return r, log_slope - torch.log(self.spread)[:, None]
+        log_slope = log_slope - torch.log(self.spread)[:, None]
+        if self.flowing is None:
+            return r, log_slope
+        r, log_flow = self.flowing.straighten(r)
+        return r, log_slope + log_flow
 
     def to_values(self, r: Tensor) -> Tensor:
         """The inverse of `to_units`."""
-        return self.location[:, None] + self.away(self.bent.bend(r))
+        v = r if self.flowing is None else self.flowing.bend(r)
+        return self.location[:, None] + self.away(self.bent.bend(v))
 
     def away(self, v: Tensor) -> Tensor:
         """How far values (N, K, L) of these v, which are r without bends, lie from the nodes'
@@ -106,10 +119,15 @@ class Units(nn.Module):
     identities : int
         Number of different nodes.
     config : JointConfig
+    flow : ParameterFlow, optional
+        Over the nodes that come first.
     """
 
-    def __init__(self, identities: int, config: JointConfig) -> None:
+    def __init__(
+        self, identities: int, config: JointConfig, flow: ParameterFlow | None = None
+    ) -> None:
         super().__init__()
+        self.flow = flow
         width, inner = config.width, config.summary.width
         self.summary = DeepSet(identities, **config.summary.model_dump(exclude={"kind"}))
         self.bends = Bends(identities, config.bends)
@@ -166,15 +184,25 @@ class Units(nn.Module):
         location = location + (upon @ value[..., None]).squeeze(-1)
         slope = _products(self.after(read), self.before(read)) + _products(after, before)
         earlier = torch.ones(among.shape[1:], dtype=torch.bool, device=among.device).tril(-1)
-        present = nodes.latent.present
-        bending = present & nodes.sees_all & (among | ~present[:, None]).all(-1)
+        flows, bending = self._maps(nodes, among)
         base = Base(
-            location=location,
-            spread=torch.exp(bounded(log_spread, WIDEST)),
-            slope=slope.masked_fill(~(among & earlier), 0.0),
-            bent=self.bends(which, place, bending, steer, form),
+            location=location.masked_fill(flows, 0.0),
+            spread=torch.exp(bounded(log_spread, WIDEST)).masked_fill(flows, 1.0),
+            slope=slope.masked_fill(~(among & earlier) | flows[..., None], 0.0),
+            bent=self.bends(which, place, bending, bending | flows, steer, form),
+            flowing=None if self.flow is None else self.flow(nodes.latent.identity, flows, summary),
         )
         return base, summary
+
+    def _maps(self, nodes: Nodes, among: Tensor) -> tuple[Tensor, Tensor]:
+        """Which latent slots (N, L) flow, and which bend: they must know of all that do."""
+        present = nodes.latent.present
+        flowing = nodes.latent.identity < (0 if self.flow is None else self.flow.features)
+
+        def know(others: Tensor) -> Tensor:
+            return present & nodes.sees_all & (among | ~others[:, None]).all(-1)
+
+        return flowing & know(present & flowing), ~flowing & know(present)
 
 
 class Heads(nn.Module):

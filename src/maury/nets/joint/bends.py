@@ -50,7 +50,9 @@ class Bent:
     place : Tensor (N, L) int64
         Which of the U each slot holds.
     active : Tensor (N, L) bool
-        Slots that bend; others stay as they are, and are zero to all networks.
+        Slots that bend; others stay as they are.
+    shown : Tensor (N, L) bool
+        Slots that the networks of others read, those that bend among them; others are zero to all.
     steer, form : Tensor (N, U, H), (N, U, FORM)
         What the given nodes add to the networks' hidden units, and to the splines.
     first, second, bias, last : Tensor (U, U, H), (U, H, H), (U, H), (U, H, 2 + FORM)
@@ -59,6 +61,7 @@ class Bent:
 
     place: Tensor
     active: Tensor
+    shown: Tensor
     steer: Tensor
     form: Tensor
     first: Tensor
@@ -71,6 +74,7 @@ class Bent:
             self,
             place=self.place[rows],
             active=self.active[rows],
+            shown=self.shown[rows],
             steer=self.steer[rows],
             form=self.form[rows],
         )
@@ -95,16 +99,16 @@ class Bent:
             shift, log_scale, table = self._numbers(found, slice(node, node + 1))
             unit = spline_inverse(rest[..., node : node + 1], table, BOUND)
             moved = (unit * torch.exp(log_scale) + shift)[..., 0]
-            found[..., node] = moved.masked_fill(~here[:, None, node], 0.0)
+            found[..., node] = torch.where(here[:, None, node], moved, rest[..., node])
         return torch.where(self.active[:, None], found.gather(-1, self._index(r)), r)
 
     def _index(self, v: Tensor) -> Tensor:
         return self.place[:, None].expand(v.shape)
 
     def _side_by_side(self, v: Tensor) -> Tensor:
-        """The active of v (N, K, L), each in its own column: (N, K, U)."""
+        """Those shown of v (N, K, L), each in its own column: (N, K, U)."""
         columns = v.new_zeros(*v.shape[:2], self.steer.shape[1])
-        return columns.scatter_add(-1, self._index(v), v * self.active[:, None])
+        return columns.scatter_add(-1, self._index(v), v * self.shown[:, None])
 
     def _numbers(self, v: Tensor, nodes: slice) -> tuple[Tensor, Tensor, Knots]:
         """Shifts, log scales (N, K, u) and splines of u of the nodes, from all nodes (N, K, U)."""
@@ -142,7 +146,13 @@ class Bends(nn.Module):
         self.register_buffer("earlier", earlier, persistent=False)
 
     def forward(
-        self, which: Tensor, place: Tensor, active: Tensor, steer: Tensor, form: Tensor
+        self,
+        which: Tensor,
+        place: Tensor,
+        active: Tensor,
+        shown: Tensor,
+        steer: Tensor,
+        form: Tensor,
     ) -> Bent:
         """The bends of latent nodes.
 
@@ -150,13 +160,14 @@ class Bends(nn.Module):
         ----------
         which : Tensor (U,) int64
             Identities, in rising order.
-        place, active, steer, form
+        place, active, shown, steer, form
             See `Bent`.
         """
         first = (self.first * self.earlier)[which][:, which]
         return Bent(
             place=place,
             active=active,
+            shown=shown,
             steer=steer,
             form=form,
             first=first,

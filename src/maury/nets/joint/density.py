@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from maury.errors import MauryError
 from maury.nets.config import JointConfig
 from maury.nets.joint.base import Base, Units, cost
+from maury.nets.joint.flowing import ParameterFlow
 from maury.nets.joint.nodes import Nodes
 from maury.nets.joint.paths import PATHS
 from maury.nets.joint.transformer import (
@@ -82,6 +83,8 @@ class JointDensity(nn.Module):
     identities : int
         Number of different nodes.
     config : JointConfig
+    flow : ParameterFlow, optional
+        Over the nodes that come first.
 
     Raises
     ------
@@ -89,7 +92,9 @@ class JointDensity(nn.Module):
         If the heads do not divide the width.
     """
 
-    def __init__(self, identities: int, config: JointConfig) -> None:
+    def __init__(
+        self, identities: int, config: JointConfig, flow: ParameterFlow | None = None
+    ) -> None:
         super().__init__()
         width, heads = config.width, config.heads
         if width % heads:
@@ -107,7 +112,7 @@ class JointDensity(nn.Module):
         self.layers = nn.ModuleList(
             Layer(width, config.heads, config.feedforward) for _ in range(config.layers)
         )
-        self.base = Units(identities, config)
+        self.base = Units(identities, config, flow)
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.last = nn.Linear(width, 2 * width)
         self.velocity = nn.Linear(width, 1)

@@ -22,6 +22,7 @@ from maury.nets.distance import DistanceScale, Seen
 from maury.nets.estimator import Estimator
 from maury.nets.flow import normal_quantile
 from maury.nets.joint.density import Condition, JointDensity
+from maury.nets.joint.flowing import ParameterFlow
 from maury.nets.joint.log_density import log_density
 from maury.nets.joint.masks import Conditions, draw_conditions, graph_edges
 from maury.nets.joint.nodes import Nodes
@@ -102,12 +103,15 @@ class JointEstimator(StarNetwork):
         populations: int = 0,
     ) -> None:
         super().__init__(parameters, channels, distance=distance)
-        self.density = JointDensity(len(parameters) + self.features.count, config)
+        inner = config.summary.width
+        flow = None
+        if config.flow is not None:
+            flow = ParameterFlow(len(parameters), inner, config.flow, tail=TAIL)
+        self.density = JointDensity(len(parameters) + self.features.count, config, flow)
         # Parameters that are given are told by their own scales: the residual of a distance means
         # nothing while the rest is asked for.
         self.register_buffer("plain_centre", torch.zeros(len(parameters)))
         self.register_buffer("plain_scale", torch.ones(len(parameters)))
-        inner = config.summary.width
         self.populations = nn.Linear(inner, populations) if populations > 1 else None
         self.velocity_share = config.velocity_share
 
@@ -121,8 +125,9 @@ class JointEstimator(StarNetwork):
 
     @torch.no_grad()
     def start_from(self, other: StarNetwork) -> list[nn.Parameter]:
-        """Take over what a network of posteriors has learned: its scales, and its deep set, as what
-        sums up given measurements. Given parameters start by saying nothing.
+        """Take over what a network of posteriors has learned: its scales, its deep set, as what
+        sums up given measurements, and its flow, if this one has one of the same make. Given
+        parameters start by saying nothing.
 
         Returns
         -------
@@ -132,7 +137,7 @@ class JointEstimator(StarNetwork):
         Raises
         ------
         MauryError
-            If the other one has other parameters or channels, or a deep set of another size.
+            If the other one has other parameters or channels, or parts of another size.
         """
         summary = self.density.base.summary
         if not isinstance(other, Estimator) or not isinstance(other.encoder, DeepSet):
@@ -149,17 +154,20 @@ class JointEstimator(StarNetwork):
         weights = other.encoder.state_dict()
         silent = summary.maps.in_features - other.encoder.maps.in_features
         weights["maps.weight"] = F.pad(weights["maps.weight"], (silent, 0))
+        flow = self.density.base.flow
         try:
             summary.load_state_dict(weights)
+            if flow is not None:
+                flow.load_state_dict(other.flow.state_dict())
         except RuntimeError as error:
             reason = str(error).splitlines()[-1].strip()
-            raise MauryError(f"the deep sets are of different sizes: {reason}") from None
+            raise MauryError(f"the networks' parts are of different sizes: {reason}") from None
         self.features.load_state_dict(other.features.state_dict())
         self.centre.copy_(other.centre)
         self.scale.copy_(other.scale)
         if self.populations is not None and other.populations is not None:
             self.populations.load_state_dict(other.populations.state_dict())
-        return list(summary.parameters())
+        return [*summary.parameters(), *(flow.parameters() if flow is not None else ())]
 
     @property
     def noise_size(self) -> int:
