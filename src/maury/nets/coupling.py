@@ -20,9 +20,9 @@ from maury.nets.flow import Flow, beside, bounded, log_normal, normal_quantile
 from maury.nets.splines import Knots, knots, parameters_per_spline, spline_forward, spline_inverse
 from maury.nets.triangular import TriangularMap
 
-__all__ = ["SplineCouplingFlow", "splits"]
+__all__ = ["Conditions", "SplineCouplingFlow", "splits"]
 
-_Conditions = tuple[list[Tensor], Knots, tuple[Tensor, Tensor, Tensor]]
+Conditions = tuple[list[Tensor], Knots, tuple[Tensor, Tensor, Tensor]]
 
 # Log of the scale that a coupling gives to a coordinate.
 STEERED_LOG_SCALE = 3.0
@@ -179,7 +179,7 @@ class SplineCouplingFlow(Flow):
         own = own.unflatten(0, (self.features, -1)).transpose(0, 1)
         return (*steer, *knots(own, self.bins), *self.map.condition(affine))
 
-    def _among(self, rows: int, condition: tuple[Tensor, ...]) -> _Conditions:
+    def _among(self, rows: int, condition: tuple[Tensor, ...]) -> Conditions:
         """Conditions of the couplings, of the spline and of the map, broadcasting among draws."""
         *steer, edges, slope, shift, scale, lower = (beside(x, rows) for x in condition)
         return steer, (edges, slope), (shift, scale, lower)

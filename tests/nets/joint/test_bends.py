@@ -15,6 +15,7 @@ def bends() -> Bends:
     bends = Bends(NODES, HIDDEN)
     with torch.no_grad():
         bends.last.normal_()
+        bends.follows.normal_()
     return bends
 
 
@@ -72,6 +73,15 @@ def test_nodes_that_do_not_bend_are_nothing_to_the_others(bends: Bends) -> None:
     r, _ = bent(bends, "++o++").straighten(v)
     other, _ = bent(bends, "++++", slots=[0, 1, 3, 4]).straighten(v[..., [0, 1, 3, 4]])
     torch.testing.assert_close(r[..., [0, 1, 3, 4]], other)
+
+
+@torch.no_grad()
+def test_a_missing_node_is_not_one_at_zero(bends: Bends) -> None:
+    v = values(1).index_fill(-1, torch.tensor(1), 0.0)
+    there, _ = bent(bends, "+++++").straighten(v)
+    missing, _ = bent(bends, "+o+++").straighten(v)
+    torch.testing.assert_close(missing[..., 0], there[..., 0])
+    assert (missing[..., 2:] != there[..., 2:]).all()
 
 
 @torch.no_grad()

@@ -193,7 +193,9 @@ def test_a_network_with_a_flow_starts_with_the_same_posteriors() -> None:
         )
     flow = network.density.base.flow
     assert flow is not None
-    assert {id(weight) for weight in flow.parameters()} < {id(weight) for weight in taken}
+    known = {id(weight) for weight in taken}
+    assert {id(weight) for weight in flow.couplings.parameters()} < known
+    assert not {id(weight) for weight in flow.missing} & known  # which is new
 
 
 def test_flows_of_other_sizes_are_no_start() -> None:

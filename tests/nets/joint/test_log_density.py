@@ -13,6 +13,7 @@ from maury.nets.joint.log_density import log_density
 from maury.nets.joint.samplers import adaptive
 
 
+@torch.no_grad()
 def whole(
     network: JointDensity, condition: Condition, width: float, cells: int
 ) -> tuple[Tensor, Tensor]:

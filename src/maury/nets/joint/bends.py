@@ -8,7 +8,8 @@ arXiv:1705.07057):
 
     r_i = spline_i((v_i - shift_i) exp(-log_scale_i)), all three functions of v_1 .. v_(i-1).
 
-Any set of nodes may be latent: those that are not are zero to the networks of the others.
+Any set of nodes may be latent: those that are not are zero to the networks of the others, which are
+told whom they follow.
 """
 
 from __future__ import annotations
@@ -139,6 +140,7 @@ class Bends(nn.Module):
         self.identities, self.hidden = identities, hidden
         # Few nodes are latent at once: of the columns most are zero.
         self.first = _uniform(identities, identities, hidden, fan_in=8)
+        self.follows = nn.Parameter(torch.zeros(identities, identities, hidden))
         self.second = _uniform(identities, hidden, hidden, fan_in=hidden)
         self.bias = nn.Parameter(torch.zeros(identities, hidden))
         self.last = nn.Parameter(torch.zeros(identities, hidden, 2 + FORM))
@@ -163,7 +165,12 @@ class Bends(nn.Module):
         place, active, shown, steer, form
             See `Bent`.
         """
-        first = (self.first * self.earlier)[which][:, which]
+        first, follows = (
+            (weight * self.earlier)[which][:, which] for weight in (self.first, self.follows)
+        )
+        here = torch.zeros(len(place), len(which), dtype=torch.bool, device=place.device)
+        here = here.scatter_reduce(1, place, shown, "amax").to(steer.dtype)
+        steer = steer + torch.einsum("nj,ujh->nuh", here, follows)
         return Bent(
             place=place,
             active=active,

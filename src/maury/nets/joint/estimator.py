@@ -37,8 +37,14 @@ TAIL = 4.0
 CALLS = 10
 """Calls of the network for one draw."""
 
-CONDITIONS = Conditions(posterior=0.6, likelihood=0.1, joint=0.1, sparse=0.1, dense=0.1)
+CONDITIONS = Conditions(
+    posterior=0.6, likelihood=0.1, joint=0.1, sparse=0.1, dense=0.1, left_out=0.2
+)
 """How often each kind of question is asked in training; posteriors are what most users want."""
+
+PREDICTIVE = 0.5
+"""Share of the rows asked for measurements that are not asked for parameters as well: what
+`prediction` asks."""
 
 LOSING = 0.5
 """Share of training rows that lose measurements, each by one chance drawn evenly from 0 to 1: after
@@ -154,11 +160,11 @@ class JointEstimator(StarNetwork):
         weights = other.encoder.state_dict()
         silent = summary.maps.in_features - other.encoder.maps.in_features
         weights["maps.weight"] = F.pad(weights["maps.weight"], (silent, 0))
-        flow = self.density.base.flow
+        flow, learned = self.density.base.flow, other.flow.state_dict()
         try:
             summary.load_state_dict(weights)
             if flow is not None:
-                flow.load_state_dict(other.flow.state_dict())
+                flow.load_state_dict(flow.state_dict() | learned)
         except RuntimeError as error:
             reason = str(error).splitlines()[-1].strip()
             raise MauryError(f"the networks' parts are of different sizes: {reason}") from None
@@ -167,7 +173,8 @@ class JointEstimator(StarNetwork):
         self.scale.copy_(other.scale)
         if self.populations is not None and other.populations is not None:
             self.populations.load_state_dict(other.populations.state_dict())
-        return [*summary.parameters(), *(flow.parameters() if flow is not None else ())]
+        flowing = [] if flow is None else list(flow.named_parameters())
+        return [*summary.parameters(), *(weight for name, weight in flowing if name in learned)]
 
     @property
     def noise_size(self) -> int:
@@ -335,6 +342,8 @@ class JointEstimator(StarNetwork):
         here = torch.cat([torch.ones_like(theta, dtype=torch.bool), kept & ~knowledge], 1)
         given, latent = draw_conditions(parameters, here, CONDITIONS)
         given[:, parameters:] |= kept & knowledge  # which is never asked for
+        predictive = latent[:, parameters:].any(1) & (torch.rand(n) < PREDICTIVE).to(theta.device)
+        latent[:, :parameters] &= ~predictive[:, None]
         question = self.question(known, given, latent, theta=theta, truth=theta)
         return self._on_graphs(question)
 

@@ -1,9 +1,9 @@
 """A flow over those of the parameters that are latent, whichever they are.
 
 A network of posteriors maps all parameters at once to normal numbers. The same couplings serve any
-subset: parameters that are not latent are zero to the networks of the others, and stay zero. What
-is given of them, or that nothing is, the summary says. So a joint network may start from all that
-a network of posteriors has learned.
+subset: parameters that are not latent are zero to the networks of the others, which are told that
+they are missing, and stay zero. What is given of them, or that nothing is, the summary says. So a
+joint network may start from all that a network of posteriors has learned.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from maury.nets.config import SplineConfig
-from maury.nets.coupling import SplineCouplingFlow
+from maury.nets.coupling import Conditions, SplineCouplingFlow
 from maury.nets.splines import spline_forward, spline_inverse
 
 __all__ = ["Flowing", "ParameterFlow"]
@@ -93,6 +93,9 @@ class ParameterFlow(SplineCouplingFlow):
     def __init__(self, parameters: int, summary: int, config: SplineConfig, *, tail: float) -> None:
         super().__init__(parameters, summary, **config.model_dump(exclude={"kind"}))
         self.tail = tail
+        self.missing = nn.ParameterList(
+            nn.Parameter(torch.zeros(config.hidden, parameters)) for _ in self.couplings
+        )
 
     def forward(self, identity: Tensor, active: Tensor, summary: Tensor) -> Flowing:
         """The flow of latent nodes.
@@ -120,7 +123,7 @@ class ParameterFlow(SplineCouplingFlow):
         condition : tuple of Tensor
             See `Flowing`.
         """
-        steer, table, (shift, scale, lower) = self._among(2, condition)
+        steer, table, (shift, scale, lower) = self._told(here, condition)
         z = self.tail * torch.sinh(value / self.tail)
         log_slope = torch.log(torch.cosh(value / self.tail)) - scale
         u = ((z - shift) * torch.exp(-scale)).masked_fill(~here, 0.0)
@@ -133,7 +136,7 @@ class ParameterFlow(SplineCouplingFlow):
 
     def bend(self, r: Tensor, here: Tensor, condition: tuple[Tensor, ...]) -> Tensor:
         """The inverse of `straighten`; r is zero where coordinates take no part."""
-        steer, table, (shift, scale, lower) = self._among(2, condition)
+        steer, table, (shift, scale, lower) = self._told(here, condition)
         u = r
         for coupling, add in zip(self._couplings(), steer, strict=True):
             u = coupling.inverse(u, add).masked_fill(~here, 0.0)
@@ -144,3 +147,12 @@ class ParameterFlow(SplineCouplingFlow):
             v = torch.addcmul(v[1:], lower[i + 1 :, i], solved[-1], value=-1.0)
         z = torch.addcmul(shift, torch.stack(solved), torch.exp(scale))
         return (self.tail * torch.asinh(z / self.tail)).masked_fill(~here, 0.0)
+
+    def _told(self, here: Tensor, condition: tuple[Tensor, ...]) -> Conditions:
+        """The condition among draws, and told which coordinates are missing."""
+        steer, table, affine = self._among(2, condition)
+        gone = (~here[:, 0]).to(table[0].dtype)
+        steer = [
+            add + (weight @ gone)[:, None] for add, weight in zip(steer, self.missing, strict=True)
+        ]
+        return steer, table, affine
