@@ -109,6 +109,8 @@ def test_all_kinds_of_questions_are_drawn() -> None:
     likelihood = question.given[:, stars].all(1)
     assert 0.3 < posterior.float().mean() < 0.7
     assert 0.05 < likelihood.float().mean() < 0.2
+    measurements_alone = ~question.latent[:, stars].any(1) & ~likelihood
+    assert 0.05 < measurements_alone.float().mean() < 0.3
     # Outside knowledge is never asked for.
     place = len(NAMES) + CHANNELS.index("prior_logg")
     assert not question.latent[:, place].any()
