@@ -17,6 +17,7 @@ from maury.inference.noise import keyed_uniform
 from maury.inference.posterior import Posterior
 from maury.instruments.photometric_zero_point import CATALOGUE_OFFSETS
 from maury.measurements import Kind, Measurements
+from maury.nets.joint.estimator import JointEstimator
 from maury.parameters import PARAMETERS
 from maury.training.folder import model_names
 
@@ -333,11 +334,12 @@ def test_mistakes_are_told(post: Posterior, tiny_folder: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("name", model_names())
-def test_a_shipped_model_answers_alike_alone_and_among_ten_thousand(name: str) -> None:
+def test_a_shipped_model_answers_alike_alone_and_among_thousands(name: str) -> None:
     """Large products round differently by their number of rows, and a flow enlarges that."""
     shipped = Posterior.load(name, device="cpu")
-    _, everyone = shipped.simulate(10_000, seed=3)
+    joint = isinstance(shipped.network, JointEstimator)  # slower, and of smaller blocks
+    _, everyone = shipped.simulate(1_000 if joint else 10_000, seed=3)
     together = shipped.sample(everyone, 4, seed=5).values
-    for i in (0, 4321, 9999):
+    for i in (0, len(everyone) // 3, len(everyone) - 1):
         alone = shipped.sample(everyone[i : i + 1], 4, seed=5).values[:, 0]
         torch.testing.assert_close(alone, together[:, i], rtol=1e-5, atol=1e-7)

@@ -12,8 +12,10 @@ from maury.nets.joint.estimator import JointEstimator
 
 __all__ = ["JointAnswers"]
 
-STARS_AT_ONCE, DRAWS_AT_ONCE = 16, 64
-"""Size of the blocks in which stars and draws go through the network: always the same."""
+ROWS_AT_ONCE, DRAWS_AT_ONCE = 1024, 64
+"""Draws that go through the network at once, and at most so many of one star. Blocks are filled up,
+so that their size depends on the number of draws alone and a star is rounded alike in any company.
+"""
 
 
 class JointAnswers:
@@ -26,28 +28,28 @@ class JointAnswers:
         """Parameters (K, N, D) of N stars; those that ``exact`` (N, D) gives, stay."""
         result = torch.empty(draws, *exact.shape, device=exact.device)
         keys = known.hash()
-        for rows, filled, block in blocks(in_order(known), STARS_AT_ONCE):
+        at_once = min(draws, DRAWS_AT_ONCE)
+        for rows, filled, block in blocks(in_order(known), ROWS_AT_ONCE // at_once):
             theta, key = exact[filled], keys[filled]
             condition, seen = self.network.posterior(block, theta), self.network.seen(block)
-            for first in range(0, draws, DRAWS_AT_ONCE):
-                noise = keyed_uniform(
-                    key, DRAWS_AT_ONCE, self.network.noise_size, seed=seed, first=first
-                )
+            for first in range(0, draws, at_once):
+                noise = keyed_uniform(key, at_once, self.network.noise_size, seed=seed, first=first)
                 drawn = self.network.draw(noise, condition, seen, theta)
-                last = min(first + DRAWS_AT_ONCE, draws)
+                last = min(first + at_once, draws)
                 result[first:last, rows] = drawn[: last - first, : len(rows)]
         return result
 
     def log_prob(self, known: Measurements, theta: Tensor) -> Tensor:
         """Log density (K, N) at theta (K, N, D)."""
         result = torch.empty(theta.shape[:2], device=theta.device)
-        for rows, filled, block in blocks(in_order(known), STARS_AT_ONCE):
+        at_once = min(len(theta), DRAWS_AT_ONCE)
+        for rows, filled, block in blocks(in_order(known), ROWS_AT_ONCE // at_once):
             free = torch.full_like(theta[0, filled], torch.nan)
             condition, seen = self.network.posterior(block, free), self.network.seen(block)
-            for first in range(0, len(theta), DRAWS_AT_ONCE):
-                some = theta[first : first + DRAWS_AT_ONCE, filled]
+            for first in range(0, len(theta), at_once):
+                some = theta[first : first + at_once, filled]
                 density = self.network.log_prob(some, condition, seen)
-                result[first : first + DRAWS_AT_ONCE, rows] = density[:, : len(rows)]
+                result[first : first + at_once, rows] = density[:, : len(rows)]
         return result
 
     def populations(self, known: Measurements) -> Tensor:
@@ -55,7 +57,7 @@ class JointAnswers:
         head = self.network.populations
         assert head is not None
         result = torch.empty(len(known), head.out_features, device=known.device)
-        for rows, _, block in blocks(in_order(known), STARS_AT_ONCE):
+        for rows, _, block in blocks(in_order(known), ROWS_AT_ONCE):
             result[rows] = head(self.network.summary(block))[: len(rows)]
         return result
 
@@ -85,19 +87,18 @@ class JointAnswers:
         known = in_order(known.without(torch.isin(known.channel, channel)).compact())
         result = torch.empty(draws, len(known), len(channel), device=known.device)
         keys = known.hash()
-        for rows, filled, block in blocks(known, STARS_AT_ONCE):
+        at_once = min(draws, DRAWS_AT_ONCE)
+        for rows, filled, block in blocks(known, ROWS_AT_ONCE // at_once):
             told, asked = _with_asked(block, channel, sigma)
             condition = self.network.prediction(told, asked, exact[filled])
             given = told.measured & ~asked
-            for first in range(0, draws, DRAWS_AT_ONCE):
-                noise = keyed_uniform(
-                    keys[filled], DRAWS_AT_ONCE, len(channel), seed=seed, first=first
-                )
+            for first in range(0, draws, at_once):
+                noise = keyed_uniform(keys[filled], at_once, len(channel), seed=seed, first=first)
                 value = self.network.latent_values(noise, condition)
                 value = self.network.features.measured(
                     channel, value, self.network.features.brightness(told, given)
                 )
-                last = min(first + DRAWS_AT_ONCE, draws)
+                last = min(first + at_once, draws)
                 result[first:last, rows] = value[: last - first, : len(rows)]
         return result
 

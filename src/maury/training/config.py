@@ -116,9 +116,8 @@ def read_config(path: Path | str) -> ModelConfig:
 
 def write_config(config: ModelConfig, path: Path) -> None:
     """Write the config with every default spelled out, so that later defaults change nothing."""
-    content: dict[str, Any] = config.model_dump(mode="json")
+    # TOML has no word for None.
+    content: dict[str, Any] = config.model_dump(mode="json", exclude_none=True)
     if not config.simulator.passbands:
         del content["simulator"]["passbands"]
-    if config.training.start is None:  # for which TOML has no word
-        del content["training"]["start"]
     path.write_text(tomli_w.dumps(content), encoding="utf-8")
