@@ -186,6 +186,23 @@ def test_worse_weights_do_not_replace_better_ones(brief: ModelConfig, tmp_path: 
     assert all(torch.equal(value, kept[key]) for key, value in run.best.state_dict().items())
 
 
+def test_the_last_weights_count_although_no_look_was_due(
+    brief: ModelConfig, tmp_path: Path
+) -> None:
+    run = Training(brief, tmp_path)
+    good = {key: value.clone() for key, value in run.average.module.state_dict().items()}
+    with torch.no_grad():
+        for weight in run.average.module.parameters():
+            weight.add_(torch.randn_like(weight))
+    run.progress.step = 7
+    worse = run.validate()
+    run.average.module.load_state_dict(good)
+    run.progress.step = 9
+    run.finish()
+    assert run.progress.best_step == 9
+    assert run.progress.best_loss < worse
+
+
 def test_held_out_stars_are_never_trained_on(brief: ModelConfig, tmp_path: Path) -> None:
     run = Training(brief, tmp_path)
     seen = torch.cat([run._stream("train", 64)[n].measurements.hash() for n in range(5)])

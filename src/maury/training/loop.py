@@ -240,8 +240,8 @@ class Training:
         )
 
     def finish(self) -> Path:
-        """Write the best weights as a model folder."""
-        if self.progress.best_step < 0:
+        """Write the best weights as a model folder: the last ones, too, may be."""
+        if self.progress.best_step != self.progress.step:
             self.validate()
         save_model(self.folder, self.config, self.best, self.progress)
         return self.folder
