@@ -44,6 +44,7 @@ def test_integrates_to_one(network, question, row: str, width: float, cells: int
     assert float(mass.sum()) == pytest.approx(1, abs=0.02)
 
 
+@torch.no_grad()
 def test_is_no_normal_density(network, question) -> None:
     """Else the other tests would show little."""
     condition = asked(network, question, "gg?.g.")
