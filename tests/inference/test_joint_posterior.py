@@ -68,6 +68,7 @@ def test_draws_are_of_all_parameters_within_their_bounds(
         assert bounds.lower <= draws[name].min()
         assert draws[name].max() <= bounds.upper
     assert torch.isfinite(post.log_prob(some[:2], draws.values[:2, :2])).all()
+    assert post.log_prob(some[:2], draws.values[:0, :2]).shape == (0, 2)
 
 
 def test_an_answer_depends_on_the_star_and_the_seed_alone(

@@ -42,7 +42,7 @@ class JointAnswers:
     def log_prob(self, known: Measurements, theta: Tensor) -> Tensor:
         """Log density (K, N) at theta (K, N, D)."""
         result = torch.empty(theta.shape[:2], device=theta.device)
-        at_once = min(len(theta), DRAWS_AT_ONCE)
+        at_once = max(1, min(len(theta), DRAWS_AT_ONCE))
         for rows, filled, block in blocks(in_order(known), ROWS_AT_ONCE // at_once):
             free = torch.full_like(theta[0, filled], torch.nan)
             condition, seen = self.network.posterior(block, free), self.network.seen(block)

@@ -123,36 +123,33 @@ class ParameterFlow(SplineCouplingFlow):
         condition : tuple of Tensor
             See `Flowing`.
         """
-        steer, table, (shift, scale, lower) = self._told(here, condition)
-        z = self.tail * torch.sinh(value / self.tail)
-        log_slope = torch.log(torch.cosh(value / self.tail)) - scale
-        u = ((z - shift) * torch.exp(-scale)).masked_fill(~here, 0.0)
-        u, change = spline_forward((lower * u).sum(dim=1), table, self.bound)
-        u, log_slope = u.masked_fill(~here, 0.0), log_slope + change
+        steer, table, affine = self._told(here, condition)
+        v, log_det = self.map(self.tail * torch.sinh(value / self.tail), affine)
+        u, change = spline_forward(v, table, self.bound)
+        u = u.masked_fill(~here, 0.0)
+        log_slope = torch.log(torch.cosh(value / self.tail)) + change
         for coupling, add in zip(self._couplings()[::-1], steer[::-1], strict=True):
             u, change = coupling(u, add)
             u, log_slope = u.masked_fill(~here, 0.0), log_slope + change
-        return u, log_slope.masked_fill(~here, 0.0).sum(dim=0)
+        return u, log_det + log_slope.masked_fill(~here, 0.0).sum(dim=0)
 
     def bend(self, r: Tensor, here: Tensor, condition: tuple[Tensor, ...]) -> Tensor:
         """The inverse of `straighten`; r is zero where coordinates take no part."""
-        steer, table, (shift, scale, lower) = self._told(here, condition)
+        steer, table, affine = self._told(here, condition)
         u = r
         for coupling, add in zip(self._couplings(), steer, strict=True):
             u = coupling.inverse(u, add).masked_fill(~here, 0.0)
         v = spline_inverse(u, table, self.bound)
-        solved: list[Tensor] = []
-        for i in range(self.features):
-            solved.append(v[0].masked_fill(~here[i], 0.0))
-            v = torch.addcmul(v[1:], lower[i + 1 :, i], solved[-1], value=-1.0)
-        z = torch.addcmul(shift, torch.stack(solved), torch.exp(scale))
+        z = self.map.inverse(v, affine)
         return (self.tail * torch.asinh(z / self.tail)).masked_fill(~here, 0.0)
 
     def _told(self, here: Tensor, condition: tuple[Tensor, ...]) -> Conditions:
-        """The condition among draws, and told which coordinates are missing."""
-        steer, table, affine = self._among(2, condition)
+        """The condition among draws, told which coordinates are missing: to the affine map these
+        are zero, and linked to no others."""
+        steer, table, (shift, scale, lower) = self._among(2, condition)
         gone = (~here[:, 0]).to(table[0].dtype)
         steer = [
             add + (weight @ gone)[:, None] for add, weight in zip(steer, self.missing, strict=True)
         ]
-        return steer, table, affine
+        shift, scale = (x.masked_fill(~here, 0.0) for x in (shift, scale))
+        return steer, table, (shift, scale, lower.masked_fill(~(here & here[:, None]), 0.0))
