@@ -15,8 +15,12 @@ from maury.nets.estimator import Estimator
 
 __all__ = ["FlowAnswers"]
 
+ROWS_AT_ONCE = 32_768
+"""Draws, of one star or of many, that each thread works on at once: what is computed for them then
+stays near the cache."""
+
 DRAWS_AT_ONCE = 512
-"""Bound on memory."""
+"""Most of them of one star."""
 
 
 class FlowAnswers:
@@ -41,13 +45,16 @@ class FlowAnswers:
             )
         context, keys, seen = self._contexts(known), known.hash(), self.network.seen(known)
         size = self.network.noise_size
-        parts = [
-            self.network.draw(
-                keyed_uniform(keys, count, size, seed=seed, first=first), context, seen
-            )
-            for first, count in _steps(draws, DRAWS_AT_ONCE)
-        ]
-        return torch.cat(parts)
+        result = torch.empty(draws, *exact.shape, device=exact.device)
+        at_once = ROWS_AT_ONCE * torch.get_num_threads()
+        for first, count in _steps(draws, DRAWS_AT_ONCE):
+            for star, stars in _steps(len(known), at_once // count):
+                some = slice(star, star + stars)
+                noise = keyed_uniform(keys[some], count, size, seed=seed, first=first)
+                result[first : first + count, some] = self.network.draw(
+                    noise, context[some], None if seen is None else seen[some]
+                )
+        return result
 
     def log_prob(self, known: Measurements, theta: Tensor) -> Tensor:
         """Log density (K, N) at theta (K, N, D)."""

@@ -44,7 +44,7 @@ class JointAnswers:
         result = torch.empty(theta.shape[:2], device=theta.device)
         at_once = max(1, min(len(theta), DRAWS_AT_ONCE))
         for rows, filled, block in blocks(in_order(known), ROWS_AT_ONCE // at_once):
-            free = torch.full_like(theta[0, filled], torch.nan)
+            free = theta.new_full((len(filled), theta.shape[-1]), torch.nan)
             condition, seen = self.network.posterior(block, free), self.network.seen(block)
             for first in range(0, len(theta), at_once):
                 some = theta[first : first + at_once, filled]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -45,7 +46,7 @@ def quantiles(draws: Tensor, probabilities: Sequence[float]) -> Tensor:
             f"a probability must lie between 0 and 1, and this one does not: {outside[0]}"
         )
     count = len(draws)
-    ordered = torch.sort(draws, dim=0).values
+    ordered = _sorted(draws.detach())
     rank = torch.tensor(probabilities, dtype=torch.float64) * (count + 1) - 1
     rank = rank.clamp(0, count - 1)
     below = rank.floor().long()
@@ -56,3 +57,10 @@ def quantiles(draws: Tensor, probabilities: Sequence[float]) -> Tensor:
     between = torch.where(fraction == 0, low, torch.lerp(low, high, fraction))
     # Sorting puts NaN last, so the last row tells whether there is one.
     return between.masked_fill(ordered[-1].isnan(), torch.nan)
+
+
+def _sorted(draws: Tensor) -> Tensor:
+    """In rising order along the first axis, NaN last: on CPUs numpy is several times faster."""
+    if draws.device.type != "cpu":
+        return torch.sort(draws, dim=0).values
+    return torch.from_numpy(np.sort(draws.numpy(), axis=0))

@@ -24,6 +24,9 @@ __all__ = ["Conditions", "SplineCouplingFlow", "splits"]
 
 Conditions = tuple[list[Tensor], Knots, tuple[Tensor, Tensor, Tensor]]
 
+# Where the activation of the couplings' networks, silu, is one.
+BEFORE_ONE = 1.2784645427610738
+
 # Log of the scale that a coupling gives to a coordinate.
 STEERED_LOG_SCALE = 3.0
 
@@ -65,7 +68,6 @@ class Coupling(nn.Module):
 
     steering: Tensor
     steered: Tensor
-    back: Tensor
     outputs: Tensor
 
     def __init__(
@@ -83,7 +85,6 @@ class Coupling(nn.Module):
         order = torch.tensor(steering + steered)
         self.register_buffer("steering", order[: len(steering)], persistent=False)
         self.register_buffer("steered", order[len(steering) :], persistent=False)
-        self.register_buffer("back", torch.argsort(order), persistent=False)
         # The context and its bias join after this product: see SplineCouplingFlow.conditioner.
         self.first = nn.Linear(len(steering), hidden, bias=False)
         self.hidden = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(layers - 1))
@@ -98,13 +99,13 @@ class Coupling(nn.Module):
     def _steer(self, steering: Tensor, condition: Tensor) -> tuple[Tensor, Tensor, Knots]:
         """Shift and log scale of the affine maps, and knots of the splines."""
         rows = steering.shape[1:]
-        h = (self.first.weight @ steering.flatten(1)).unflatten(1, rows)
-        h = F.silu(h + condition).flatten(1)
+        one = torch.full_like(condition[:1], BEFORE_ONE)
+        h = F.pad(self.first.weight, (0, 0, 0, 1)) @ steering.flatten(1)
+        h = F.silu(h.unflatten(1, rows) + torch.cat((condition, one))).flatten(1)
         for layer in cast(list[nn.Linear], list(self.hidden)):
-            h = F.silu(torch.addmm(layer.bias[:, None], layer.weight, h))
-        weight, bias = self.last.weight[self.outputs], self.last.bias[self.outputs]
+            h = F.silu(_passing_one_on(_with_bias(layer)) @ h)
         kinds = 2 + parameters_per_spline(self.bins)
-        raw = torch.addmm(bias[:, None], weight, h).view(kinds, len(self.steered), *rows)
+        raw = (_with_bias(self.last)[self.outputs] @ h).view(kinds, len(self.steered), *rows)
         shift, scale = raw[0], bounded(raw[1], STEERED_LOG_SCALE)
         return shift, scale, knots(raw[2:], self.bins)
 
@@ -114,9 +115,8 @@ class Coupling(nn.Module):
         shift, scale, table = self._steer(kept, condition)
         moved = (z.index_select(0, self.steered) - shift) * torch.exp(-scale)
         moved, log_slope = spline_forward(moved, table, self.bound)
-        slopes = torch.cat((torch.zeros_like(kept), log_slope - scale))
-        u = torch.cat((kept, moved)).index_select(0, self.back)
-        return u, slopes.index_select(0, self.back)
+        slopes = torch.zeros_like(z).index_copy(0, self.steered, log_slope - scale)
+        return z.index_copy(0, self.steered, moved), slopes
 
     def inverse(self, u: Tensor, condition: Tensor) -> Tensor:
         """The z that `forward` maps to ``u``."""
@@ -124,7 +124,19 @@ class Coupling(nn.Module):
         shift, scale, table = self._steer(kept, condition)
         moved = spline_inverse(u.index_select(0, self.steered), table, self.bound)
         moved = torch.addcmul(shift, moved, torch.exp(scale))
-        return torch.cat((kept, moved)).index_select(0, self.back)
+        return u.index_copy(0, self.steered, moved)
+
+
+def _with_bias(layer: nn.Linear) -> Tensor:
+    """A layer's weights, and its bias as one more column for a unit that is always one: to add a
+    bias to a product takes another pass through memory."""
+    return torch.cat((layer.weight, layer.bias[:, None]), dim=1)
+
+
+def _passing_one_on(weight: Tensor) -> Tensor:
+    """A layer whose last unit is one again if what it reads ends in a one."""
+    row = F.pad(weight.new_full((1, 1), BEFORE_ONE), (weight.shape[1] - 1, 0))
+    return torch.cat((weight, row))
 
 
 class SplineCouplingFlow(Flow):

@@ -163,7 +163,7 @@ class DistanceScale:
         dwarf = torch.sigmoid((theta[..., 1] - DWARF_LOGG) / 0.1)
         companion = 2.5 * torch.log10(1 + dwarf * theta[..., self._ratio] ** 4)
         size = log_radius(theta[..., self._mass], theta[..., 1])
-        residual = (seen.magnitude - model) * (seen.weight > 0)
+        residual = seen.magnitude - model
         mean = _mean(residual, seen.weight)
         miss = (residual - mean[..., None]) ** 2 * seen.weight
         mean = _mean(residual, seen.weight / (1 + miss / OUTLYING**2))
