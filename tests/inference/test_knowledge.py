@@ -7,9 +7,10 @@ import torch
 
 from maury.inference.knowledge import blunt_knowledge
 from maury.inference.posterior import Posterior
-from maury.instruments.knowledge import KnowledgeConfig
+from maury.instruments.knowledge import USUAL_SIGMA
 from maury.measurements import Kind, Measurements
 
+SMALLEST = {name: low for name, (low, _) in USUAL_SIGMA.items()}
 BANDS = ("GAIA/GAIA3.G", "GAIA/GAIA3.Gbp", "GAIA/GAIA3.Grp")
 
 
@@ -21,26 +22,24 @@ def star(name: str, value: float, sigma: float) -> Measurements:
 
 @pytest.mark.parametrize("name", ["teff", "logg", "mh", "a_v", "r_v"])
 def test_errors_are_raised_to_the_smallest_learned_and_no_others_touched(name: str) -> None:
-    config = KnowledgeConfig()
-    low, high = config.sigma[name]
+    low, high = SMALLEST[name], 20 * SMALLEST[name]
     for given, used in ((low / 100, low), (low, low), (high, high), (3 * high, 3 * high)):
-        found = blunt_knowledge(star(f"prior_{name}", 3.0, given), config).sigma[0]
+        found = blunt_knowledge(star(f"prior_{name}", 3.0, given), SMALLEST).sigma[0]
         torch.testing.assert_close(found, torch.tensor([1e-3, 1e-3, 1e-3, used]))
 
 
 def test_padding_keeps_its_error() -> None:
-    config = KnowledgeConfig(sigma={"teff": (30.0, 600.0)})
     obs = Measurements.from_dense(("prior_teff", *BANDS), [[float("nan")] * 4], [[1.0] * 4])
-    found = blunt_knowledge(obs, config)
+    found = blunt_knowledge(obs, {"teff": 30.0})
     assert (found.kind == Kind.ABSENT).all()
     assert (found.sigma == 1).all()
 
 
 def test_bands_alone_and_no_channels_pass() -> None:
     obs = Measurements.from_dense(BANDS, [[15.0, 15.3, 14.5]], [[0.001] * 3])
-    assert blunt_knowledge(obs, KnowledgeConfig()) is obs
+    assert blunt_knowledge(obs, SMALLEST) is obs
     nothing = Measurements.from_dense((), torch.zeros(2, 0), torch.zeros(2, 0))
-    assert len(blunt_knowledge(nothing, KnowledgeConfig())) == 2
+    assert len(blunt_knowledge(nothing, SMALLEST)) == 2
 
 
 def test_a_posterior_answers_as_for_the_smallest_error(tiny_folder: Path) -> None:

@@ -100,8 +100,8 @@ def test_a_star_is_the_same_alone_and_in_any_chunk(
         close(post.sample(some[i : i + 1], 8, seed=3).values, together[:, i : i + 1])
     theta = together[..., : len(post.parameters)]
     density = post.log_prob(some, theta)
-    monkeypatch.setattr(module, "STARS_AT_ONCE", 70)
-    monkeypatch.setattr(by_flow, "DRAWS_AT_ONCE", 3)
+    monkeypatch.setattr(module, "STARS_AT_ONCE", 170)
+    monkeypatch.setattr(by_flow, "DRAWS_AT_ONCE", 100)
     close(post.sample(some, 8, seed=3).values, together)
     torch.testing.assert_close(post.log_prob(some, theta), density, rtol=1e-4, atol=1e-2)
 

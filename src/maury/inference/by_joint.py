@@ -12,10 +12,14 @@ from maury.nets.joint.estimator import JointEstimator
 
 __all__ = ["JointAnswers"]
 
-ROWS_AT_ONCE, DRAWS_AT_ONCE = 1024, 64
-"""Draws that go through the network at once, and at most so many of one star. Blocks are filled up,
-so that their size depends on the number of draws alone and a star is rounded alike in any company.
+ROWS_AT_ONCE = 1024
+"""Draws, of one star or of as many as it takes, that go through the network at once. Blocks are
+filled up, so that their size depends on the number of draws alone and a star is rounded alike in
+any company.
 """
+
+DENSITIES_AT_ONCE = 128
+"""The same of densities, each of which costs several draws."""
 
 
 class JointAnswers:
@@ -28,7 +32,7 @@ class JointAnswers:
         """Parameters (K, N, D) of N stars; those that ``exact`` (N, D) gives, stay."""
         result = torch.empty(draws, *exact.shape, device=exact.device)
         keys = known.hash()
-        at_once = min(draws, DRAWS_AT_ONCE)
+        at_once = min(draws, ROWS_AT_ONCE)
         for rows, filled, block in blocks(in_order(known), ROWS_AT_ONCE // at_once):
             theta, key = exact[filled], keys[filled]
             condition, seen = self.network.posterior(block, theta), self.network.seen(block)
@@ -42,8 +46,8 @@ class JointAnswers:
     def log_prob(self, known: Measurements, theta: Tensor) -> Tensor:
         """Log density (K, N) at theta (K, N, D)."""
         result = torch.empty(theta.shape[:2], device=theta.device)
-        at_once = max(1, min(len(theta), DRAWS_AT_ONCE))
-        for rows, filled, block in blocks(in_order(known), ROWS_AT_ONCE // at_once):
+        at_once = max(1, min(len(theta), DENSITIES_AT_ONCE))
+        for rows, filled, block in blocks(in_order(known), DENSITIES_AT_ONCE // at_once):
             free = theta.new_full((len(filled), theta.shape[-1]), torch.nan)
             condition, seen = self.network.posterior(block, free), self.network.seen(block)
             for first in range(0, len(theta), at_once):
@@ -87,7 +91,7 @@ class JointAnswers:
         known = in_order(known.without(torch.isin(known.channel, channel)).compact())
         result = torch.empty(draws, len(known), len(channel), device=known.device)
         keys = known.hash()
-        at_once = min(draws, DRAWS_AT_ONCE)
+        at_once = min(draws, ROWS_AT_ONCE)
         for rows, filled, block in blocks(known, ROWS_AT_ONCE // at_once):
             told, asked = _with_asked(block, channel, sigma)
             condition = self.network.prediction(told, asked, exact[filled])

@@ -1,4 +1,4 @@
-"""Outside knowledge of parameters: added to what was measured, as sharp as a model can use it."""
+"""Outside knowledge of parameters: added to what was measured, no sharper than is of use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from maury.errors import MauryError
-from maury.instruments.knowledge import RELATIVE, KnowledgeConfig
+from maury.instruments.knowledge import RELATIVE
 from maury.measurements import Measurements
 from maury.parameters import PARAMETERS
 
@@ -77,23 +77,20 @@ def given_exactly(given: Given, parameters: Sequence[str], stars: int) -> Tensor
     return exact
 
 
-def blunt_knowledge(measurements: Measurements, config: KnowledgeConfig) -> Measurements:
-    """Raise errors of outside knowledge to the smallest that the simulated users had.
-
-    A network extrapolates badly beyond: told log g = 2.5 +- 0.001, one that had learned with
-    0.01 and more answered 2.38 +- 0.02, yet 2.50 when told +- 0.01.
+def blunt_knowledge(measurements: Measurements, smallest: Mapping[str, float]) -> Measurements:
+    """Raise errors of outside knowledge to at least these.
 
     Parameters
     ----------
     measurements : Measurements
-    config : KnowledgeConfig
-        With which the model was trained.
+    smallest : mapping
+        Parameter to its smallest error, relative to the value for those in `RELATIVE`.
     """
-    smallest = torch.zeros(len(measurements.channels), device=measurements.device)
+    floors = torch.zeros(len(measurements.channels), device=measurements.device)
     for index, name in enumerate(measurements.channels):
         if name.startswith(_PREFIX):
-            smallest[index] = config.sigma[name.removeprefix(_PREFIX)][0]
-    if not smallest.any():
+            floors[index] = smallest[name.removeprefix(_PREFIX)]
+    if not floors.any():
         return measurements
     relative = torch.tensor(
         [name.removeprefix(_PREFIX) in RELATIVE for name in measurements.channels],
@@ -101,5 +98,5 @@ def blunt_knowledge(measurements: Measurements, config: KnowledgeConfig) -> Meas
     )
     value = torch.where(relative[measurements.channel], measurements.value, 1.0)
     # Padding may bear any channel's number; its error of 1 must stay.
-    floor = (smallest[measurements.channel] * value).masked_fill(~measurements.present, 0.0)
+    floor = (floors[measurements.channel] * value).masked_fill(~measurements.present, 0.0)
     return replace(measurements, sigma=torch.maximum(measurements.sigma, floor))
