@@ -24,6 +24,7 @@ from maury.inference.noise import keyed_uniform
 from maury.inference.predictions import Predictions
 from maury.inference.sharpening import (
     OVERSAMPLING,
+    effective,
     log_mean,
     log_weights,
     resampled,
@@ -41,8 +42,8 @@ from maury.training.seals import hash_of_tensors
 
 __all__ = ["Posterior"]
 
-STARS_AT_ONCE = 4096
-"""Bound on memory."""
+STARS_AT_ONCE, SHARP_AT_ONCE = 4096, 256
+"""Bounds on memory; stars of which something is known sharply take several times as much."""
 
 WEIGHED = 1024
 """Draws by which densities given sharp knowledge are normalised, to about a tenth."""
@@ -117,7 +118,7 @@ class Posterior:
 
         The draws depend on the seed and on the star's own measurements, on nothing else. Of stars
         of which parameters are known more sharply than the network takes in (`told_bluntly`) they
-        are chosen by weights among 16 times as many.
+        are chosen by weights among 4 or 16 times as many.
 
         Parameters
         ----------
@@ -154,12 +155,25 @@ class Posterior:
             plain = rows[~sharp[rows]]
             if len(plain):
                 values[:, plain] = self._drawn(known[plain], draws, seed, exact[plain])
-            for some in rows[sharp[rows]].split(STARS_AT_ONCE // OVERSAMPLING):
-                proposed = self._drawn(told[some], OVERSAMPLING * draws, seed, exact[some])
-                weight = log_weights(proposed, known[some], told[some], self.parameters)
-                label = keyed_uniform(known[some].hash(), 1, 1, seed=seed, first=len(proposed))
-                values[:, some] = resampled(proposed, weight, draws, label[0, :, 0])
+            for some in rows[sharp[rows]].split(SHARP_AT_ONCE):
+                values[:, some] = self._sharpened(known[some], told[some], draws, seed, exact[some])
         return Draws(*complete(values, self.parameters))
+
+    def _sharpened(
+        self, known: Measurements, told: Measurements, draws: int, seed: int, exact: Tensor
+    ) -> Tensor:
+        """Draws (K, N, D) of N stars of which more is known than the network is told."""
+        result = torch.empty(draws, *exact.shape)
+        rows = torch.arange(len(known))
+        for times in OVERSAMPLING:
+            proposed = self._drawn(told[rows], times * draws, seed, exact[rows])
+            weight = log_weights(proposed, known[rows], told[rows], self.parameters)
+            label = keyed_uniform(known[rows].hash(), 1, 1, seed=seed, first=len(proposed))
+            result[:, rows] = resampled(proposed, weight, draws, label[0, :, 0])
+            rows = rows[effective(weight) < draws]
+            if not len(rows):
+                break
+        return result
 
     def _drawn(self, known: Measurements, draws: int, seed: int, exact: Tensor) -> Tensor:
         """Draws (K, N, D) of N stars as the network answers."""
@@ -257,7 +271,7 @@ class Posterior:
             result[:, rows] = self._answers.log_prob(
                 told[rows].to(self.device), many[:, rows].to(self.device)
             ).cpu()
-        for rows in sharp.nonzero().squeeze(-1).split(STARS_AT_ONCE // OVERSAMPLING):
+        for rows in sharp.nonzero().squeeze(-1).split(SHARP_AT_ONCE):
             free = many.new_full((len(rows), many.shape[-1]), torch.nan)
             proposed = self._drawn(told[rows], WEIGHED, 0, free)
             at_theta, at_draws = (

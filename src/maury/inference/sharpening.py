@@ -19,13 +19,13 @@ from maury.inference.knowledge import blunt_knowledge
 from maury.instruments.knowledge import KnowledgeConfig
 from maury.measurements import Measurements
 
-__all__ = ["OVERSAMPLING", "log_mean", "log_weights", "resampled", "told_bluntly"]
+__all__ = ["OVERSAMPLING", "effective", "log_mean", "log_weights", "resampled", "told_bluntly"]
 
 TAKEN_IN = 1 / 3
 """Smallest error that networks take in, by the worst of their training."""
 
-OVERSAMPLING = 16
-"""Draws that are weighed for each one that is kept."""
+OVERSAMPLING = 4, 16
+"""Draws that are weighed for each one that is kept; the more where the fewer leave too few."""
 
 HALVINGS = 30
 
@@ -85,14 +85,14 @@ def log_mean(log_weight: Tensor) -> Tensor:
 def _power(log_weight: Tensor, draws: int) -> Tensor:
     """Largest power (N,), up to one, of weights that leaves so many effective draws."""
     low, high = torch.zeros_like(log_weight[0]), torch.ones_like(log_weight[0])
-    in_full = _effective(log_weight) >= draws
+    in_full = effective(log_weight) >= draws
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        enough = _effective(middle * log_weight) >= draws
+        enough = effective(middle * log_weight) >= draws
         low, high = torch.where(enough, middle, low), torch.where(enough, high, middle)
     return torch.where(in_full, 1.0, low)
 
 
-def _effective(log_weight: Tensor) -> Tensor:
+def effective(log_weight: Tensor) -> Tensor:
     """Effective number (N,) of draws of these weights (Kish 1965)."""
     return torch.softmax(log_weight, 0).square().sum(0).reciprocal()
