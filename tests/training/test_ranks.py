@@ -139,7 +139,8 @@ def test_a_process_that_dies_ends_the_others_and_the_run_goes_on(
     folder = tmp_path / "run"
     with pytest.raises(ChildFailedError) as caught:
         launch(die, odd, folder)
-    assert caught.value.get_first_failure()[1].exitcode == -signal.SIGKILL
+    # The other one ends by an error, which may be noticed before the death itself.
+    assert caught.value.get_first_failure()[1].exitcode in (-signal.SIGKILL, 1)
     assert (folder / "told").read_text().startswith("another process of this training has ended")
     assert not (folder / "model.safetensors").exists()
     launch(resume, odd, folder)
