@@ -65,7 +65,8 @@ def main() -> None:
 def make_catalog(folder: Path, model: str, stars: int) -> None:
     """Mock stars in random places, in pixels of equal size."""
     rng = np.random.default_rng(0)
-    frame = mock_catalog(Posterior.load(model).config.simulator, stars, seed=1).to_pandas()
+    config = Posterior.load(model).config.simulator
+    frame = mock_catalog(config, stars, seed=1, knowledge=False).to_pandas()
     frame["id"] = np.arange(stars)
     frame["ra"] = rng.uniform(0, 360, stars)
     frame["dec"] = np.degrees(np.arcsin(rng.uniform(-1, 1, stars)))

@@ -34,8 +34,9 @@ def main() -> None:
     chance = random.Random(arguments.seed)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        config = Posterior.load(DEFAULT_MODEL).config
-        write_table(mock_catalog(config.simulator, arguments.rows, seed=1), work / "stars.parquet")
+        config = Posterior.load(DEFAULT_MODEL).config.simulator
+        stars = mock_catalog(config, arguments.rows, seed=1, knowledge=False)
+        write_table(stars, work / "stars.parquet")
         whole, out = work / "whole.parquet", work / "out.parquet"
         started = time.monotonic()
         finish(start(work, whole, resume=False))

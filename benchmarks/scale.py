@@ -201,14 +201,9 @@ def catalog(work: Path, rows: int, surveys: str = "all") -> Path:
     """Mock stars again and again."""
     path = work / f"stars-{rows}-{surveys}.parquet"
     if not path.exists():
-        config = Posterior.load(DEFAULT_MODEL).config
-        mock = mock_catalog(config.simulator, min(rows, DIFFERENT_STARS), seed=1)
-        # Outside knowledge is left out: surveys have none, and sharp knowledge takes more draws.
-        chosen = [
-            name
-            for name in mock.colnames
-            if name.startswith(SURVEYS[surveys]) and not name.startswith("prior_")
-        ]
+        config = Posterior.load(DEFAULT_MODEL).config.simulator
+        mock = mock_catalog(config, min(rows, DIFFERENT_STARS), seed=1, knowledge=False)
+        chosen = [name for name in mock.colnames if name.startswith(SURVEYS[surveys])]
         few = to_arrow(mock[chosen])
         many = pa.concat_tables([few] * max(1, ROW_GROUP // len(few)))
         with pq.ParquetWriter(path, few.schema) as writer:

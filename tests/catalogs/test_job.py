@@ -285,3 +285,13 @@ def test_mock_stars_follow_the_seed(post: Posterior) -> None:
     )
     assert np.array_equal(one, same_seed)
     assert not np.array_equal(one, other)
+
+
+def test_mock_stars_without_knowledge_are_the_same_stars(post: Posterior) -> None:
+    whole = mock_catalog(post.config.simulator, 50, seed=1)
+    bare = mock_catalog(post.config.simulator, 50, seed=1, knowledge=False)
+    left_out = set(whole.colnames) - set(bare.colnames)
+    assert left_out
+    assert all(name.startswith("prior_") for name in left_out)
+    for name in bare.colnames:
+        assert np.array_equal(bare[name], whole[name], equal_nan=True)
