@@ -12,13 +12,13 @@ from maury.nets.joint.estimator import JointEstimator
 
 __all__ = ["JointAnswers"]
 
-ROWS_AT_ONCE = 1024
+ROWS_AT_ONCE = 128
 """Draws, of one star or of as many as it takes, that go through the network at once. Blocks are
 filled up, so that their size depends on the number of draws alone and a star is rounded alike in
-any company.
+any company. Larger ones take twice as long: tensors of several MB are fetched anew from the system.
 """
 
-DENSITIES_AT_ONCE = 128
+DENSITIES_AT_ONCE = 64
 """The same of densities, each of which costs several draws."""
 
 
