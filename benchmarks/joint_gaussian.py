@@ -3,7 +3,7 @@
     python benchmarks/joint_gaussian.py
 
 One joint network answers all 19 questions: each node given, asked or left out, at least one asked.
-For each, at ten random values of the given nodes, the table shows the largest errors of means (in
+For each, at five random values of the given nodes, the table shows the largest errors of means (in
 standard deviations), of standard deviations (relative) and of correlations, from 20,000 draws by
 ten calls, and of log densities at these draws (mean absolute, nats).
 """
@@ -29,7 +29,7 @@ from maury.nets.joint.samplers import angles, multistep
 FACTOR = torch.tensor([[1.0, 0.0, 0.0], [0.9, 0.3, 0.0], [-0.5, 0.6, 0.5]])
 COVARIANCE = FACTOR @ FACTOR.T
 DRAWS = 20_000
-PLACES = 10
+PLACES = 5
 DENSITIES = 200
 
 

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from joint_tasks import TASKS, Case, Task
 from joint_tasks.two_sample import c2st
+from maury.errors import MauryError
 from maury.nets.config import DeepSetConfig, JointConfig, SplineConfig
 from maury.nets.joint.density import JointDensity
 from maury.nets.joint.flowing import ParameterFlow
@@ -41,6 +42,7 @@ CONFIG = JointConfig(
     summary=DeepSetConfig(
         kind="deep_set", width=128, layers=2, feedforward=256, frequencies=FREQUENCIES
     ),
+    flow_in_units=True,
 )
 FLOW = SplineConfig(kind="spline", transforms=6, hidden=64, layers=2, bins=10)
 """Of the parameters."""
@@ -49,7 +51,7 @@ CONDITIONS = Conditions(posterior=0.4, likelihood=0.15, joint=0.15, sparse=0.15,
 """Published questions are mostly for posteriors; the other kinds are learned all the same."""
 
 BATCH = 256
-RATE = 1e-3
+RATE_OF_UNITS, RATE = 4e-3, 1e-3
 UNITS_SHARE = 0.85
 """Of the steps: the units of latent nodes learn before the velocity does."""
 
@@ -57,8 +59,8 @@ CHECKS = 40
 """Looks at the held-out simulations, evenly through each part of the training; the best weights are
 kept."""
 
-BOUND = 0.9999995
-"""Parameters of a uniform prior come as normal quantiles of their place in it, up to here."""
+ROUNDS = 50
+"""Draws outside of a uniform prior are drawn anew, so often."""
 
 TAIL = 4.0
 """The flow of the parameters ends here, as that of stars does."""
@@ -75,47 +77,25 @@ class Scales:
 
     Parameters
     ----------
-    task : Task
     centre, scale : Tensor (T,)
     """
 
-    task: Task
     centre: Tensor
     scale: Tensor
 
     @classmethod
-    def of(cls, task: Task, values: Tensor) -> Scales:
+    def of(cls, values: Tensor) -> Scales:
         """The scales that simulations (N, T) call for."""
-        blank = cls(task, torch.zeros(values.shape[1]), torch.ones(values.shape[1]))
-        raw = blank._unbounded(values)
-        low, middle, high = torch.quantile(raw, torch.tensor([0.16, 0.5, 0.84]), dim=0)
-        return cls(task, middle, (high - low) / 2)
+        low, middle, high = torch.quantile(values, torch.tensor([0.16, 0.5, 0.84]), dim=0)
+        return cls(middle, (high - low) / 2)
 
     def to_real(self, values: Tensor) -> Tensor:
-        z = (self._unbounded(values) - self.centre) / self.scale
+        z = (values - self.centre) / self.scale
         return LINEAR * torch.asinh(z / LINEAR)
 
     def to_values(self, z: Tensor, nodes: Tensor) -> Tensor:
         """Values (..., L) of the nodes (L,)."""
-        raw = LINEAR * torch.sinh(z / LINEAR) * self.scale[nodes] + self.centre[nodes]
-        if self.task.bounds is None:
-            return raw
-        low, high = (_padded(end, len(self.scale))[nodes] for end in self.task.bounds)
-        bounded = low + (high - low) * torch.special.ndtr(raw)
-        return torch.where(nodes < self.task.parameters, bounded, raw)
-
-    def _unbounded(self, values: Tensor) -> Tensor:
-        if self.task.bounds is None:
-            return values
-        low, high = self.task.bounds
-        count = self.task.parameters
-        place = (values[..., :count] - low) / (high - low)
-        real = torch.special.ndtri(place.clamp(1 - BOUND, BOUND))
-        return torch.cat([real, values[..., count:]], -1)
-
-
-def _padded(x: Tensor, length: int) -> Tensor:
-    return torch.cat([x, x.new_zeros(length - len(x))])
+        return LINEAR * torch.sinh(z / LINEAR) * self.scale[nodes] + self.centre[nodes]
 
 
 def train(task: Task, simulations: int, steps: int, seed: int) -> tuple[JointDensity, Scales]:
@@ -127,14 +107,17 @@ def train(task: Task, simulations: int, steps: int, seed: int) -> tuple[JointDen
     generator = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)
     values = task.sample(simulations, generator)
-    scales = Scales.of(task, values)
+    scales = Scales.of(values)
     z = scales.to_real(values)
     held_out, z = z[: simulations // 10], z[simulations // 10 :]
     flow = ParameterFlow(task.parameters, CONFIG.summary.width, FLOW, tail=TAIL)
     network = JointDensity(z.shape[1], CONFIG, flow)
     of_units = round(UNITS_SHARE * steps)
-    for loss, count in ((_loss_of_units, of_units), (_loss, steps - of_units)):
-        network = _best(network, loss, task, z, held_out, count, generator)
+    for loss, count, rate in (
+        (_loss_of_units, of_units, RATE_OF_UNITS),
+        (_loss, steps - of_units, RATE),
+    ):
+        network = _best(network, loss, task, z, held_out, count, rate, generator)
     return network, scales
 
 
@@ -145,18 +128,19 @@ def _best(
     z: Tensor,
     held_out: Tensor,
     steps: int,
+    rate: float,
     generator: torch.Generator,
 ) -> JointDensity:
     """The network by whose averaged weights held-out simulations have the least loss."""
     network.train()
     parameters = [p for p in network.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=RATE, weight_decay=1e-3)
+    optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=1e-3)
     average = MovingAverage(network, 0.999)
     best, best_loss = copy.deepcopy(average.module), math.inf
     for step in range(steps):
         share = min(1.0, (step + 1) / 200) * 0.5 * (1 + math.cos(math.pi * step / steps))
         for group in optimizer.param_groups:
-            group["lr"] = RATE * share
+            group["lr"] = rate * share
         rows = torch.randint(len(z), (BATCH,), generator=generator)
         now = loss(network, *_question(task, z[rows], generator), generator)
         optimizer.zero_grad(set_to_none=True)
@@ -204,23 +188,40 @@ def _split(z: Tensor, given: Tensor, latent: Tensor) -> tuple[Nodes, Tensor]:
 
 
 @torch.no_grad()
-def answer(network: JointDensity, scales: Scales, case: Case, calls: int, seed: int) -> Tensor:
-    """As many draws of the latent nodes as the reference has."""
+def answer(
+    network: JointDensity, scales: Scales, task: Task, case: Case, calls: int, seed: int
+) -> Tensor:
+    """As many draws of the latent nodes as the reference has, all of them where the prior is."""
     z = scales.to_real(case.values[None])
     nodes, _ = _split(z, case.given[None], ~case.given[None])
     condition = network.condition(nodes)
-    y = torch.randn(1, *case.reference.shape, generator=torch.Generator().manual_seed(seed))
+    latent = (~case.given).nonzero().squeeze(-1)
+    generator = torch.Generator().manual_seed(seed)
 
     def field(y: Tensor, phi: float) -> Tensor:
         return network.field(condition, y, y.new_full((1,), phi))
 
-    first = network.path.first
-    if calls <= 10:
-        y = multistep(field, y, angles(first, calls))
-    else:
-        y = midpoint(field, y, angles(first, calls // 2))
-    latent = (~case.given).nonzero().squeeze(-1)
-    return scales.to_values(network.to_values(condition, y)[0], latent)
+    first, kept = network.path.first, case.reference[:0]
+    for _ in range(ROUNDS):
+        y = torch.randn(1, *case.reference.shape, generator=generator)
+        if calls <= 10:
+            y = multistep(field, y, angles(first, calls))
+        else:
+            y = midpoint(field, y, angles(first, calls // 2))
+        drawn = scales.to_values(network.to_values(condition, y)[0], latent)
+        kept = torch.cat([kept, drawn[_possible(task, drawn, latent)]])
+        if len(kept) >= len(case.reference):
+            return kept[: len(case.reference)]
+    raise MauryError(f"{task.name}: draws lie outside of the prior; train for longer")
+
+
+def _possible(task: Task, drawn: Tensor, latent: Tensor) -> Tensor:
+    """Which draws (M, L) of the nodes (L,) have all parameters within a uniform prior."""
+    if task.bounds is None:
+        return torch.ones(len(drawn), dtype=torch.bool)
+    which = latent < task.parameters
+    low, high = (end[latent[which]] for end in task.bounds)
+    return ((drawn[:, which] >= low) & (drawn[:, which] <= high)).all(1)
 
 
 def main() -> None:
@@ -243,7 +244,7 @@ def main() -> None:
         seconds = time.process_time() - began
         for number, case in enumerate(cases):
             for calls in args.calls:
-                draws = answer(network, scales, case, calls, seed)
+                draws = answer(network, scales, task, case, calls, seed)
                 score = c2st(case.reference, draws)
                 scores[calls].append(score)
                 row = [task.name, args.simulations, seed, args.steps, f"{seconds:.0f}"]

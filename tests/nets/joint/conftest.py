@@ -15,19 +15,28 @@ from maury.nets.joint.flowing import ParameterFlow
 from maury.nets.joint.nodes import Nodes
 
 NODES = 6
+FLOWING = 3
+"""Of the nodes, where there is a flow."""
 
 
-@pytest.fixture(scope="session", params=[0, 3], ids=["bends", "flow"])
+@pytest.fixture(scope="session", params=["bends", "flow", "flow in units"])
 def stirred(request: pytest.FixtureRequest) -> Callable[..., JointDensity]:
     """Makes a small network whose weights are all moved away from where they start."""
 
     def make(*, layers: int = 2, size: float = 0.3, seed: int = 0, path: str = "flow matching"):
         torch.manual_seed(seed)
-        config = JointConfig(width=16, layers=layers, heads=2, feedforward=24, path=path)
+        config = JointConfig(
+            width=16,
+            layers=layers,
+            heads=2,
+            feedforward=24,
+            path=path,
+            flow_in_units=request.param == "flow in units",
+        )
         flow = None
-        if request.param:
+        if request.param != "bends":
             sizes = SplineConfig(kind="spline", transforms=2, hidden=8)
-            flow = ParameterFlow(request.param, config.summary.width, sizes, tail=4.0)
+            flow = ParameterFlow(FLOWING, config.summary.width, sizes, tail=4.0)
         network = JointDensity(NODES, config, flow)
         with torch.no_grad():
             for weight in network.parameters():

@@ -6,9 +6,9 @@ Each latent node has a location, a spread, and slopes on the latent nodes before
 
 so that v is a standard normal wherever the density is normal, with whatever correlations; `Bends`
 then make r of v, where the density is thin and curved. Parameters may have a flow of their own
-instead (`ParameterFlow`): their v is their value. All is learned by maximum likelihood. The
-location has slopes on the given nodes' values in turn: a product that layers of attention only
-learn slowly. The velocity is left with what r still is not: normal.
+instead (`ParameterFlow`): of their v, or of their values themselves. All is learned by maximum
+likelihood. The location has slopes on the given nodes' values in turn: a product that layers of
+attention only learn slowly. The velocity is left with what r still is not: normal.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class Units(nn.Module):
         self, identities: int, config: JointConfig, flow: ParameterFlow | None = None
     ) -> None:
         super().__init__()
-        self.flow = flow
+        self.flow, self.flow_in_units = flow, config.flow_in_units
         width, inner = config.width, config.summary.width
         self.summary = DeepSet(identities, **config.summary.model_dump(exclude={"kind"}))
         self.bends = Bends(identities, config.bends)
@@ -185,10 +185,11 @@ class Units(nn.Module):
         slope = _products(self.after(read), self.before(read)) + _products(after, before)
         earlier = torch.ones(among.shape[1:], dtype=torch.bool, device=among.device).tril(-1)
         flows, bending = self._maps(nodes, among)
+        bare = flows & (not self.flow_in_units)
         base = Base(
-            location=location.masked_fill(flows, 0.0),
-            spread=torch.exp(bounded(log_spread, WIDEST)).masked_fill(flows, 1.0),
-            slope=slope.masked_fill(~(among & earlier) | flows[..., None], 0.0),
+            location=location.masked_fill(bare, 0.0),
+            spread=torch.exp(bounded(log_spread, WIDEST)).masked_fill(bare, 1.0),
+            slope=slope.masked_fill(~(among & earlier) | bare[..., None], 0.0),
             bent=self.bends(which, place, bending, bending | flows, steer, form),
             flowing=None if self.flow is None else self.flow(nodes.latent.identity, flows, summary),
         )
