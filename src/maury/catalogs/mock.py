@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from astropy.table import Table
 
+from maury.columns import PRIOR
 from maury.simulator import Simulator, SimulatorConfig
 
 __all__ = ["mock_catalog"]
@@ -23,7 +24,7 @@ def mock_catalog(
     stars = simulator.draw(count, generator)
     table = stars.measurements.to_table()
     if not knowledge:
-        table.remove_columns([name for name in table.colnames if name.startswith("prior_")])
+        table.remove_columns([name for name in table.colnames if name.startswith(PRIOR)])
     for i, name in enumerate(simulator.parameters):
         table[f"ref_{name}"] = stars.theta[:, i].numpy()
     return table

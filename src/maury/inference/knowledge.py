@@ -9,6 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from maury.columns import PRIOR
 from maury.errors import MauryError
 from maury.instruments.knowledge import RELATIVE
 from maury.measurements import Measurements
@@ -16,7 +17,6 @@ from maury.parameters import PARAMETERS
 
 __all__ = ["Given", "blunt_knowledge", "given_exactly", "with_knowledge"]
 
-_PREFIX = "prior_"
 
 Given = Mapping[str, "float | tuple[float, float]"]
 """Parameters' values, for all stars: with an error, or exact."""
@@ -38,7 +38,7 @@ def with_knowledge(measurements: Measurements, given: Given) -> Measurements:
             raise MauryError(
                 f"{name} is given as {value} +- {error}: give numbers, and an error above zero"
             )
-    names = [_PREFIX + name for name in blunt]
+    names = [PRIOR + name for name in blunt]
     channels = tuple(dict.fromkeys((*measurements.channels, *names)))
     numbers = torch.tensor([channels.index(name) for name in names], device=measurements.device)
     known, _ = measurements.select(channels)
@@ -88,12 +88,12 @@ def blunt_knowledge(measurements: Measurements, smallest: Mapping[str, float]) -
     """
     floors = torch.zeros(len(measurements.channels), device=measurements.device)
     for index, name in enumerate(measurements.channels):
-        if name.startswith(_PREFIX):
-            floors[index] = smallest[name.removeprefix(_PREFIX)]
+        if name.startswith(PRIOR):
+            floors[index] = smallest[name.removeprefix(PRIOR)]
     if not floors.any():
         return measurements
     relative = torch.tensor(
-        [name.removeprefix(_PREFIX) in RELATIVE for name in measurements.channels],
+        [name.removeprefix(PRIOR) in RELATIVE for name in measurements.channels],
         device=measurements.device,
     )
     value = torch.where(relative[measurements.channel], measurements.value, 1.0)

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from maury.columns import PRIOR
 from maury.device import pick_device
 from maury.errors import MauryError
 from maury.flags import Flag
@@ -340,7 +341,7 @@ class Posterior:
         return poor_fit(self._simulator, known.to("cpu"), theta, disc)
 
     def _predictable(self, name: str) -> int:
-        if name not in self.channels or name.startswith("prior_"):
+        if name not in self.channels or name.startswith(PRIOR):
             raise MauryError(
                 f"{self.name!r} cannot predict {name!r}: it knows "
                 f"{', '.join(c for c in self.channels if not c.startswith('prior_'))}"

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from maury.columns import PRIOR
 from maury.inference.knowledge import blunt_knowledge
 from maury.instruments.knowledge import KnowledgeConfig
 from maury.measurements import Measurements
@@ -46,7 +47,7 @@ def log_weights(
 
     In double precision: what is chosen by them must not depend on the order of slots.
     """
-    names = [channel.removeprefix("prior_") for channel in known.channels]
+    names = [channel.removeprefix(PRIOR) for channel in known.channels]
     columns = [parameters.index(name) if name in parameters else 0 for name in names]
     column = torch.tensor(columns, device=theta.device)[known.channel]
     # Slots that are told in full, bands among them, have no weight.

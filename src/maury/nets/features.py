@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from maury.columns import PRIOR
 from maury.errors import MauryError
 from maury.measurements import Measurements
 
@@ -77,7 +78,7 @@ class Features(nn.Module):
         super().__init__()
         self.channels = channels
         is_band = torch.tensor(
-            [name != PARALLAX and not name.startswith("prior_") for name in channels]
+            [name != PARALLAX and not name.startswith(PRIOR) for name in channels]
         )
         self.register_buffer("is_band", is_band, persistent=False)
         self.register_buffer("centre", torch.zeros(len(channels)))

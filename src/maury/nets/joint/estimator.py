@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from maury.columns import PRIOR
 from maury.errors import MauryError
 from maury.measurements import Measurements
 from maury.nets.config import JointConfig
@@ -372,5 +373,5 @@ class JointEstimator(StarNetwork):
         return replace(question, edges=edges)
 
     def _is_knowledge(self, known: Measurements) -> Tensor:
-        names = [name.startswith("prior_") for name in known.channels]
+        names = [name.startswith(PRIOR) for name in known.channels]
         return torch.tensor(names, device=known.device)[known.channel]
