@@ -46,6 +46,9 @@ CONFIG = JointConfig(
 )
 
 FLOW = SplineConfig(kind="spline", transforms=6, hidden=64, layers=2, bins=10)
+"""Of the parameters."""
+
+WEIGHT_DECAY = 1e-3
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class Recipe:
     summary: int = 128
     bends: int = 32
     dropout: float = 0.0
-    weight_decay: float = 1e-3
+    weight_decay: float = WEIGHT_DECAY
 
     def config(self) -> JointConfig:
         sizes = {"width": self.summary, "feedforward": 2 * self.summary, "dropout": self.dropout}
@@ -86,7 +89,7 @@ CONDITIONS = Conditions(posterior=0.4, likelihood=0.15, joint=0.15, sparse=0.15,
 """Published questions are mostly for posteriors; the other kinds are learned all the same."""
 
 BATCH = 256
-RATE_OF_UNITS, RATE, WEIGHT_DECAY = 4e-3, 1e-3, 1e-3
+RATE_OF_UNITS, RATE = 4e-3, 1e-3
 UNITS_SHARE = 0.85
 """Of the steps: the units of latent nodes learn before the velocity does."""
 

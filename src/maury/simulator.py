@@ -10,6 +10,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
+from maury.columns import PRIOR
 from maury.instruments.astrometric import AstrometricConfig, AstrometricInstrument
 from maury.instruments.knowledge import USUAL_SIGMA, KnowledgeConfig, measure_parameters
 from maury.instruments.photometric import ObservingRun, PhotometricConfig, PhotometricInstrument
@@ -154,7 +155,7 @@ class Simulator:
     @property
     def channels(self) -> tuple[str, ...]:
         """All channels that a simulated star may be measured on."""
-        knowledge = (f"prior_{name}" for name in self.knowable)
+        knowledge = (PRIOR + name for name in self.knowable)
         return (*self.config.bands, *((PARALLAX,) if self.config.placed else ()), *knowledge)
 
     @property

@@ -15,6 +15,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from maury.columns import PRIOR
 from maury.measurements import Measurements
 from maury.simulator import PARALLAX, Simulator
 from maury.sky.bands import band
@@ -152,7 +153,7 @@ def _missed_knowledge(simulator: Simulator, known: Measurements, theta: Tensor) 
     """Chi square (K, N) of the outside knowledge."""
     total = theta.new_zeros(theta.shape[:2])
     for name in simulator.knowable:
-        here = known.measured & (known.channel == simulator.channels.index(f"prior_{name}"))
+        here = known.measured & (known.channel == simulator.channels.index(PRIOR + name))
         column = theta[..., simulator.parameters.index(name), None]
         total += (((known.value - column) / known.sigma) ** 2).masked_fill(~here, 0.0).sum(-1)
     return total

@@ -29,6 +29,7 @@ import math
 import torch
 from torch import Tensor
 
+from maury.columns import PRIOR
 from maury.errors import MauryError
 from maury.instruments.photometric import NoiseModel
 from maury.measurements import Measurements
@@ -142,7 +143,7 @@ def _knowledge(simulator: Simulator, known: Measurements, theta: Tensor) -> Tens
     total = theta.new_zeros(theta.shape[:2])
     for name in simulator.knowable:
         column = simulator.parameters.index(name)
-        here = known.measured & (known.channel == simulator.channels.index(f"prior_{name}"))
+        here = known.measured & (known.channel == simulator.channels.index(PRIOR + name))
         miss = (known.value - theta[..., column, None]) / known.sigma
         density = -0.5 * miss**2 - torch.log(known.sigma) - 0.5 * math.log(2 * math.pi)
         total += density.masked_fill(~here, 0.0).sum(-1)

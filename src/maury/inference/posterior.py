@@ -344,7 +344,7 @@ class Posterior:
         if name not in self.channels or name.startswith(PRIOR):
             raise MauryError(
                 f"{self.name!r} cannot predict {name!r}: it knows "
-                f"{', '.join(c for c in self.channels if not c.startswith('prior_'))}"
+                f"{', '.join(c for c in self.channels if not c.startswith(PRIOR))}"
             )
         return self.channels.index(name)
 
