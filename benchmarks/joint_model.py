@@ -27,7 +27,7 @@ from maury.errors import MauryError
 from maury.nets.config import DeepSetConfig, JointConfig, SplineConfig
 from maury.nets.joint.density import JointDensity
 from maury.nets.joint.flowing import ParameterFlow
-from maury.nets.joint.masks import Conditions, draw_conditions
+from maury.nets.joint.masks import Conditions, draw_conditions, graph_edges
 from maury.nets.joint.nodes import Nodes
 from maury.nets.joint.samplers import angles, midpoint, multistep
 from maury.training.average import MovingAverage
@@ -59,29 +59,36 @@ class Recipe:
     ----------
     flow : SplineConfig, optional
         Of the parameters, which have bends without it, as data have.
-    summary : int
-        Width of the deep set.
+    graph : bool
+        Whether the given nodes are read along the task's graph, which a flow cannot do.
+    summary, layers : int
+        Width and layers of what reads the given nodes.
+    dropout : float
+        In there.
     bends : int
         Width of the networks of bends.
-    dropout : float
-        In the deep set.
     weight_decay : float
         While units are learned.
     """
 
     flow: SplineConfig | None = FLOW
+    graph: bool = False
     summary: int = 128
-    bends: int = 32
+    layers: int = 2
     dropout: float = 0.0
+    bends: int = 32
     weight_decay: float = WEIGHT_DECAY
 
     def config(self) -> JointConfig:
-        sizes = {"width": self.summary, "feedforward": 2 * self.summary, "dropout": self.dropout}
-        summary = CONFIG.summary.model_copy(update=sizes)
+        sizes = {"width": self.summary, "layers": self.layers, "feedforward": 2 * self.summary}
+        summary = CONFIG.summary.model_copy(update=sizes | {"dropout": self.dropout})
         return CONFIG.model_copy(update={"summary": summary, "bends": self.bends})
 
 
-RECIPES = {"gaussian_mixture": Recipe(None, summary=64, bends=64, dropout=0.3, weight_decay=0.1)}
+RECIPES = {
+    "gaussian_mixture": Recipe(None, summary=64, dropout=0.3, bends=64, weight_decay=0.1),
+    "hmm": Recipe(None, graph=True, summary=32, layers=6, weight_decay=0.01),
+}
 """Where simulations other than those trained on have less loss than with `Recipe()`, by posteriors
 within the prior."""
 
@@ -152,7 +159,8 @@ def train(task: Task, simulations: int, steps: int, seed: int) -> tuple[JointDen
     flow = None
     if recipe.flow is not None:
         flow = ParameterFlow(task.parameters, recipe.summary, recipe.flow, tail=TAIL)
-    network = JointDensity(z.shape[1], recipe.config(), flow)
+    graph = graph_edges(task.edges(), undirected=True) if recipe.graph else None
+    network = JointDensity(z.shape[1], recipe.config(), flow, graph)
     of_units = round(UNITS_SHARE * steps)
     for loss, count, rate, decay in (
         (_loss_of_units, of_units, RATE_OF_UNITS, recipe.weight_decay),

@@ -18,8 +18,12 @@ NODES = 6
 FLOWING = 3
 """Of the nodes, where there is a flow."""
 
+GRAPH = torch.eye(NODES, dtype=torch.bool)
+GRAPH[2] = GRAPH[:, 2] = True
+"""All hear of one another through node 2, which need not be given."""
 
-@pytest.fixture(scope="session", params=["bends", "flow", "flow in units"])
+
+@pytest.fixture(scope="session", params=["bends", "flow", "flow in units", "graph"])
 def stirred(request: pytest.FixtureRequest) -> Callable[..., JointDensity]:
     """Makes a small network whose weights are all moved away from where they start."""
 
@@ -34,10 +38,10 @@ def stirred(request: pytest.FixtureRequest) -> Callable[..., JointDensity]:
             flow_in_units=request.param == "flow in units",
         )
         flow = None
-        if request.param != "bends":
+        if request.param.startswith("flow"):
             sizes = SplineConfig(kind="spline", transforms=2, hidden=8)
             flow = ParameterFlow(FLOWING, config.summary.width, sizes, tail=4.0)
-        network = JointDensity(NODES, config, flow)
+        network = JointDensity(NODES, config, flow, GRAPH if request.param == "graph" else None)
         with torch.no_grad():
             for weight in network.parameters():
                 weight.add_(size * torch.randn_like(weight) / weight.shape[-1] ** 0.5)

@@ -20,15 +20,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from maury.errors import MauryError
 from maury.nets.config import JointConfig
 from maury.nets.deep_set import DeepSet
 from maury.nets.flow import bounded
 from maury.nets.joint.bends import FORM, Bends, Bent
 from maury.nets.joint.flowing import Flowing, ParameterFlow
-from maury.nets.joint.nodes import Nodes
+from maury.nets.joint.graph_reader import GraphReader
+from maury.nets.joint.nodes import Nodes, Side
 from maury.nets.joint.transformer import Reader
 
-__all__ = ["Base", "Units", "cost"]
+__all__ = ["Base", "Units", "cost", "of_slots"]
 
 LINEAR = 5.0
 """Given values (whitened) up to which locations may follow them in proportion."""
@@ -124,12 +126,18 @@ class Units(nn.Module):
     """
 
     def __init__(
-        self, identities: int, config: JointConfig, flow: ParameterFlow | None = None
+        self,
+        identities: int,
+        config: JointConfig,
+        flow: ParameterFlow | None = None,
+        graph: Tensor | None = None,
     ) -> None:
         super().__init__()
+        if flow is not None and graph is not None:
+            raise MauryError("a flow reads no graph: leave out one of them")
         self.flow, self.flow_in_units = flow, config.flow_in_units
         width, inner = config.width, config.summary.width
-        self.summary = DeepSet(identities, **config.summary.model_dump(exclude={"kind"}))
+        self.summary = _reader(identities, config, graph)
         self.bends = Bends(identities, config.bends)
         self.parts = [2, RANK, FORM, RANK, config.bends]
         self.hidden = nn.Sequential(nn.Linear(inner, inner), nn.GELU())
@@ -149,7 +157,8 @@ class Units(nn.Module):
     def forward(
         self, nodes: Nodes, token: Tensor, told: Tensor, to_given: Tensor, among: Tensor
     ) -> tuple[Base, Tensor]:
-        """Units of latent nodes, and the summary (N, V) of the given ones.
+        """Units of latent nodes, and the summary of the given ones: (N, V), or (N, T, V) as each
+        node of a graph has it.
 
         Parameters
         ----------
@@ -166,7 +175,7 @@ class Units(nn.Module):
         """
         given = nodes.given
         summary = self.summary(given.identity, nodes.value, given.error, given.present)
-        known = self.summarised(summary)[:, None] * nodes.sees_all[..., None]
+        known = self.summarised(of_slots(summary, nodes.latent)) * nodes.sees_all[..., None]
         read = self.norm(self.reader(token + known, told, to_given))
         which, place = nodes.latent.identity.unique(return_inverse=True)
         numbers = self.heads(self.hidden(summary), which).split(self.parts, -1)
@@ -228,9 +237,27 @@ class Heads(nn.Module):
         self.bias[:, :count] = 0.0
 
     def forward(self, x: Tensor, which: Tensor) -> Tensor:
-        """Numbers (N, U, numbers) of the nodes ``which`` (U,) from x (N, inner)."""
+        """Numbers (N, U, numbers) of the nodes ``which`` (U,) from x (N, inner), or from x
+        (N, T, inner) of all nodes."""
+        if x.dim() == 3:
+            numbers = torch.einsum("nui,uki->nuk", x[:, which], self.weight[which])
+            return numbers + self.bias[which]
         weight, bias = self.weight[which].flatten(0, 1), self.bias[which].flatten()
         return F.linear(x, weight, bias).unflatten(-1, (len(which), self.bias.shape[1]))
+
+
+def _reader(identities: int, config: JointConfig, graph: Tensor | None) -> DeepSet | GraphReader:
+    sizes = config.summary.model_dump(exclude={"kind"})
+    if graph is None:
+        return DeepSet(identities, **sizes)
+    return GraphReader(graph, heads=config.heads, **sizes)
+
+
+def of_slots(summary: Tensor, side: Side) -> Tensor:
+    """What the nodes of each slot have of a summary (N, V) or (N, T, V): (N, 1 or S, V)."""
+    if summary.dim() == 2:
+        return summary[:, None]
+    return summary.gather(1, side.identity[..., None].expand(-1, -1, summary.shape[-1]))
 
 
 def _products(one: Tensor, other: Tensor) -> Tensor:

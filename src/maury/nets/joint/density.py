@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from maury.errors import MauryError
 from maury.nets.config import JointConfig
-from maury.nets.joint.base import Base, Units, cost
+from maury.nets.joint.base import Base, Units, cost, of_slots
 from maury.nets.joint.flowing import ParameterFlow
 from maury.nets.joint.nodes import Nodes
 from maury.nets.joint.paths import PATHS
@@ -50,8 +50,8 @@ class Condition:
     base : Base
         The units.
     present : Tensor (N, L) bool
-    summary : Tensor (N, V)
-        Of the given nodes.
+    summary : Tensor (N, V), or (N, T, V)
+        Of the given nodes; as each node has it, where a graph is known.
     """
 
     memory: tuple[Memory, ...]
@@ -85,15 +85,22 @@ class JointDensity(nn.Module):
     config : JointConfig
     flow : ParameterFlow, optional
         Over the nodes that come first.
+    graph : Tensor (T, T) bool, optional
+        Whom each node hears (last index) of what is given, where the graph is known; a flow has
+        none.
 
     Raises
     ------
     MauryError
-        If the heads do not divide the width.
+        If the heads do not divide the width, or there are both a flow and a graph.
     """
 
     def __init__(
-        self, identities: int, config: JointConfig, flow: ParameterFlow | None = None
+        self,
+        identities: int,
+        config: JointConfig,
+        flow: ParameterFlow | None = None,
+        graph: Tensor | None = None,
     ) -> None:
         super().__init__()
         width, heads = config.width, config.heads
@@ -112,7 +119,7 @@ class JointDensity(nn.Module):
         self.layers = nn.ModuleList(
             Layer(width, config.heads, config.feedforward) for _ in range(config.layers)
         )
-        self.base = Units(identities, config, flow)
+        self.base = Units(identities, config, flow, graph)
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.last = nn.Linear(width, 2 * width)
         self.velocity = nn.Linear(width, 1)
@@ -122,7 +129,7 @@ class JointDensity(nn.Module):
         nn.init.zeros_(self.summary_latent.weight)
 
     def units(self, nodes: Nodes) -> tuple[Base, Tensor]:
-        """Units of the latent nodes, and the summary (N, V) of the given ones."""
+        """Units of the latent nodes, and the summary of the given ones."""
         return self._base(nodes, self._given_tokens(nodes), _latent_mask(nodes))
 
     def condition(self, nodes: Nodes) -> Condition:
@@ -138,7 +145,7 @@ class JointDensity(nn.Module):
             tokens, kept = layer(tokens, packing, among)
             memory.append(kept)
         units = torch.stack([base.location, torch.log(base.spread)], -1).detach()
-        known = self.summary_latent(summary)[:, None] * nodes.sees_all[..., None]
+        known = self.summary_latent(of_slots(summary, nodes.latent)) * nodes.sees_all[..., None]
         return Condition(
             memory=tuple(memory),
             mask=mask,

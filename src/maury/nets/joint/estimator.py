@@ -149,6 +149,7 @@ class JointEstimator(StarNetwork):
             If the other one has other parameters or channels, or parts of another size.
         """
         summary = self.density.base.summary
+        assert isinstance(summary, DeepSet)  # Of stars no graph is known.
         if not isinstance(other, Estimator) or not isinstance(other.encoder, DeepSet):
             raise MauryError("a joint network can start from the deep set of a flow network only")
         same = (
