@@ -141,7 +141,8 @@ class Units(nn.Module):
         self.bends = Bends(identities, config.bends)
         self.parts = [2, RANK, FORM, RANK, config.bends]
         self.hidden = nn.Sequential(nn.Linear(inner, inner), nn.GELU())
-        self.heads = Heads(identities, inner, sum(self.parts))
+        # What nodes of a graph hear is alike, whichever they are.
+        self.heads = Heads(identities if graph is None else 1, inner, sum(self.parts))
         self.summarised = nn.Linear(inner, width)
         self.reader = Reader(width, config.heads, config.feedforward)
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
@@ -237,11 +238,10 @@ class Heads(nn.Module):
         self.bias[:, :count] = 0.0
 
     def forward(self, x: Tensor, which: Tensor) -> Tensor:
-        """Numbers (N, U, numbers) of the nodes ``which`` (U,) from x (N, inner), or from x
-        (N, T, inner) of all nodes."""
+        """Numbers (N, U, numbers) of the nodes ``which`` (U,) from x (N, inner); or from each
+        node's own x (N, T, inner), by one layer for all."""
         if x.dim() == 3:
-            numbers = torch.einsum("nui,uki->nuk", x[:, which], self.weight[which])
-            return numbers + self.bias[which]
+            return F.linear(x[:, which], self.weight[0], self.bias[0])
         weight, bias = self.weight[which].flatten(0, 1), self.bias[which].flatten()
         return F.linear(x, weight, bias).unflatten(-1, (len(which), self.bias.shape[1]))
 
