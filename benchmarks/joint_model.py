@@ -21,82 +21,22 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from joint_recipes import recipe
 from joint_tasks import TASKS, Case, Task
 from joint_tasks.two_sample import c2st
 from maury.errors import MauryError
-from maury.nets.config import DeepSetConfig, JointConfig, SplineConfig
 from maury.nets.joint.density import JointDensity
 from maury.nets.joint.flowing import ParameterFlow
-from maury.nets.joint.masks import Conditions, draw_conditions, graph_edges
+from maury.nets.joint.masks import draw_conditions, graph_edges
 from maury.nets.joint.nodes import Nodes
 from maury.nets.joint.samplers import angles, midpoint, multistep
 from maury.training.average import MovingAverage
 
-FREQUENCIES = (1.0, 3.0, 10.0)
-CONFIG = JointConfig(
-    width=64,
-    layers=4,
-    heads=4,
-    feedforward=128,
-    frequencies=FREQUENCIES,
-    summary=DeepSetConfig(
-        kind="deep_set", width=128, layers=2, feedforward=256, frequencies=FREQUENCIES
-    ),
-    flow_in_units=True,
-)
-
-FLOW = SplineConfig(kind="spline", transforms=6, hidden=64, layers=2, bins=10)
-"""Of the parameters."""
-
-WEIGHT_DECAY = 1e-3
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What a task may want of its own.
-
-    Attributes
-    ----------
-    flow : SplineConfig, optional
-        Of the parameters, which have bends without it, as data have.
-    graph : bool
-        Whether the given nodes are read along the task's graph, which a flow cannot do.
-    summary, layers : int
-        Width and layers of what reads the given nodes.
-    dropout : float
-        In there.
-    bends : int
-        Width of the networks of bends.
-    weight_decay : float
-        While units are learned.
-    """
-
-    flow: SplineConfig | None = FLOW
-    graph: bool = False
-    summary: int = 128
-    layers: int = 2
-    dropout: float = 0.0
-    bends: int = 32
-    weight_decay: float = WEIGHT_DECAY
-
-    def config(self) -> JointConfig:
-        sizes = {"width": self.summary, "layers": self.layers, "feedforward": 2 * self.summary}
-        summary = CONFIG.summary.model_copy(update=sizes | {"dropout": self.dropout})
-        return CONFIG.model_copy(update={"summary": summary, "bends": self.bends})
-
-
-RECIPES = {
-    "gaussian_mixture": Recipe(None, summary=64, dropout=0.3, bends=64, weight_decay=0.1),
-    "hmm": Recipe(None, graph=True, summary=32, layers=6, weight_decay=0.01),
-}
-"""Where simulations other than those trained on have less loss than with `Recipe()`, by posteriors
-within the prior."""
-
-CONDITIONS = Conditions(posterior=0.4, likelihood=0.15, joint=0.15, sparse=0.15, dense=0.15)
-"""Published questions are mostly for posteriors; the other kinds are learned all the same."""
-
 BATCH = 256
 RATE_OF_UNITS, RATE = 4e-3, 1e-3
+WEIGHT_DECAY = 1e-3
+"""Of the velocity."""
+
 UNITS_SHARE = 0.85
 """Of the steps: the units of latent nodes learn before the velocity does."""
 
@@ -155,15 +95,15 @@ def train(task: Task, simulations: int, steps: int, seed: int) -> tuple[JointDen
     scales = Scales.of(values)
     z = scales.to_real(values)
     held_out, z = z[: simulations // 10], z[simulations // 10 :]
-    recipe = RECIPES.get(task.name, Recipe())
+    made = recipe(task.name)
     flow = None
-    if recipe.flow is not None:
-        flow = ParameterFlow(task.parameters, recipe.summary, recipe.flow, tail=TAIL)
-    graph = graph_edges(task.edges(), undirected=True) if recipe.graph else None
-    network = JointDensity(z.shape[1], recipe.config(), flow, graph)
+    if made.flow is not None:
+        flow = ParameterFlow(task.parameters, made.summary, made.flow, tail=TAIL)
+    graph = graph_edges(task.edges(), undirected=True) if made.graph else None
+    network = JointDensity(z.shape[1], made.config(), flow, graph)
     of_units = round(UNITS_SHARE * steps)
     for loss, count, rate, decay in (
-        (_loss_of_units, of_units, RATE_OF_UNITS, recipe.weight_decay),
+        (_loss_of_units, of_units, RATE_OF_UNITS, made.weight_decay),
         (_loss, steps - of_units, RATE, WEIGHT_DECAY),
     ):
         network = _best(network, loss, task, z, held_out, count, rate, decay, generator)
@@ -228,7 +168,7 @@ def _loss(network: JointDensity, nodes: Nodes, asked: Tensor, generator: torch.G
 def _question(task: Task, z: Tensor, generator: torch.Generator) -> tuple[Nodes, Tensor]:
     """Given and latent nodes drawn for each row, and the values of the latent ones."""
     here = torch.ones_like(z, dtype=torch.bool)
-    given, latent = draw_conditions(task.parameters, here, CONDITIONS, generator)
+    given, latent = draw_conditions(task.parameters, here, recipe(task.name).conditions, generator)
     return _split(z, given, latent)
 
 
