@@ -1,10 +1,10 @@
 """The joint model on public tasks with known answers (see `joint_tasks`), by C2ST: 0.5 is perfect.
 
-    python benchmarks/joint_model.py two_moons --simulations 10000 --seeds 3
+    python benchmarks/joint_model.py two_moons --calls 10
 
-One network for each task and seed is trained on that many simulations, a tenth of them held out,
-and then answers all of the task's questions. One line for each question goes to --output (CSV), so
-that a long list may be made in parts; the means are printed.
+One network for each task and seed is trained as the task's recipe says (`joint_recipes`), a tenth
+of the simulations held out, and then answers all of the task's questions. One line for each
+question goes to --output (CSV), so that a long list may be made in parts; the means are printed.
 """
 
 from __future__ import annotations
@@ -217,8 +217,8 @@ def _possible(task: Task, drawn: Tensor, latent: Tensor) -> Tensor:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("task", choices=TASKS)
-    parser.add_argument("--simulations", type=int, default=10_000)
-    parser.add_argument("--steps", type=int, default=8000)
+    parser.add_argument("--simulations", type=int)
+    parser.add_argument("--steps", type=int)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--cases", type=int, default=10)
@@ -226,23 +226,25 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("joint_model.csv"))
     args = parser.parse_args()
     task = TASKS[args.task]()
+    made = recipe(task.name)
+    simulations, steps = args.simulations or made.simulations, args.steps or made.steps
     cases = task.cases()[: args.cases]
     scores: dict[int, list[float]] = {calls: [] for calls in args.calls}
     for seed in range(args.first_seed, args.first_seed + args.seeds):
         began = time.process_time()
-        network, scales = train(task, args.simulations, args.steps, seed)
+        network, scales = train(task, simulations, steps, seed)
         seconds = time.process_time() - began
         for number, case in enumerate(cases):
             for calls in args.calls:
                 draws = answer(network, scales, task, case, calls, seed)
                 score = c2st(case.reference, draws)
                 scores[calls].append(score)
-                row = [task.name, args.simulations, seed, args.steps, f"{seconds:.0f}"]
+                row = [task.name, simulations, seed, steps, f"{seconds:.0f}"]
                 _note(args.output, [*row, number, calls, f"{score:.4f}"])
         means = ", ".join(
             f"{calls} calls {sum(found) / len(found):.3f}" for calls, found in scores.items()
         )
-        print(f"{task.name}, {args.simulations} simulations, seed {seed}: {means}", flush=True)
+        print(f"{task.name}, {simulations} simulations, seed {seed}: {means}", flush=True)
 
 
 def _note(path: Path, row: list[object]) -> None:

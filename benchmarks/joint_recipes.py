@@ -35,6 +35,8 @@ class Recipe:
 
     Attributes
     ----------
+    simulations, steps : int
+        As published figures have it; and how long to train.
     flow : SplineConfig, optional
         Of the parameters, which have bends without it, as data have.
     graph : bool
@@ -51,6 +53,8 @@ class Recipe:
         How often each kind of question is asked in training.
     """
 
+    simulations: int = 10_000
+    steps: int = 8000
     flow: SplineConfig | None = FLOW
     graph: bool = False
     summary: int = 128
@@ -70,10 +74,11 @@ LARGER = SplineConfig(kind="spline", transforms=8, hidden=128, layers=2, bins=10
 """For sharp answers of many shapes, where simulations are many."""
 
 RECIPES = {
-    "gaussian_mixture": Recipe(None, summary=64, dropout=0.3, bends=64, weight_decay=0.1),
-    "slcp": Recipe(LARGER),
-    "hmm": Recipe(None, graph=True, summary=32, layers=6, weight_decay=0.01),
-    "normal": Recipe(None, conditions=MOSTLY_SUBSETS),
+    "gaussian_mixture": Recipe(flow=None, summary=64, dropout=0.3, bends=64, weight_decay=0.1),
+    "gaussian_linear": Recipe(simulations=100_000, steps=4000),
+    "slcp": Recipe(simulations=100_000, steps=24_000, flow=LARGER),
+    "hmm": Recipe(steps=4000, flow=None, graph=True, summary=32, layers=6, weight_decay=0.01),
+    "normal": Recipe(flow=None, conditions=MOSTLY_SUBSETS),
 }
 """Of tasks that want one: chosen by the loss of simulations not trained on, but for normal."""
 
