@@ -10,7 +10,6 @@ ten calls, and of log densities at these draws (mean absolute, nats).
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import math
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ import torch
 from torch import Tensor
 
 from joint_model import Scales, train
+from joint_recipes import recipe
 from joint_tasks import Case
 from maury.nets.joint.density import JointDensity
 from maury.nets.joint.log_density import log_density
@@ -110,11 +110,8 @@ def errors(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--simulations", type=int, default=100_000)
-    parser.add_argument("--steps", type=int, default=4000)
-    args = parser.parse_args()
-    network, scales = train(Normal(), args.simulations, args.steps, seed=0)
+    made = recipe("normal")
+    network, scales = train(Normal(), made.simulations, made.steps, seed=0)
     places = Normal().sample(PLACES, torch.Generator().manual_seed(1))
     print("| given | asked | mean | deviation | correlation | log density |")
     print("|---|---|---:|---:|---:|---:|")
