@@ -76,7 +76,7 @@ def test_every_given_value_moves_every_latent_node(stirred, question) -> None:
     for slot in range(3):
         changed = with_value(nodes, 0, slot, float(nodes.value[0, slot]) + 1)
         for a, b in zip(before, answer(network, changed), strict=True):
-            assert ((a - b).abs() > 1e-5).all()
+            assert ((a - b).abs() > 1e-4).all()
 
 
 def test_errors_of_given_and_of_latent_nodes_matter(stirred, question) -> None:
@@ -87,7 +87,7 @@ def test_errors_of_given_and_of_latent_nodes_matter(stirred, question) -> None:
         changed = getattr(nodes, side)
         changed = replace(changed, error=changed.error + 0.5)
         after = answer(network, replace(nodes, **{side: changed}))[0]
-        assert ((before - after).abs() > 1e-6).all()
+        assert ((before - after).abs() > 1e-4).all()
 
 
 def test_latent_nodes_see_one_another(stirred, question) -> None:

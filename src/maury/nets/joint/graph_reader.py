@@ -46,7 +46,8 @@ class GraphReader(nn.Module):
         frequencies: Sequence[float],
     ) -> None:
         super().__init__()
-        self.register_buffer("edges", edges | torch.eye(len(edges), dtype=torch.bool))
+        itself = torch.eye(len(edges), dtype=torch.bool)
+        self.register_buffer("edges", edges | itself, persistent=False)
         self.features = ValueFeatures(frequencies)
         self.identity = nn.Embedding(len(edges), width)
         self.told = nn.Linear(self.features.count + 1, width)
