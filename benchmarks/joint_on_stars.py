@@ -26,13 +26,20 @@ from maury.catalogs.readers import read_table
 from maury.evaluation.calibration import Floats, expected_coverage, rank_histogram
 from maury.evaluation.levels import central_level, tarp_level, uniform_references
 from maury.inference.chromospheres import leave_out_chromospheres
+from maury.inference.fit import amplitude, magnitudes
 from maury.inference.knowledge import with_knowledge
 from maury.inference.posterior import Posterior
 from maury.inference.quantiles import quantiles
 from maury.measurements import Measurements
+from maury.simulator import Simulator
 
 SHARPEST = 0.005
 """Error (mag) at which bands are predicted; the catalogue's own joins after that."""
+
+FEWEST = 3
+"""Other bands that a prediction wants."""
+
+FORMATS = "+.3f", ".3f", ".3f", ".2f"
 
 
 def main() -> None:
@@ -53,7 +60,7 @@ def main() -> None:
     elif arguments.what == "missing":
         missing(joint, stars or 1000, draws or 200)
     elif arguments.what == "bands":
-        bands(joint, Path(arguments.catalog), stars or 500, draws or 64, arguments.floor)
+        bands(joint, flow, Path(arguments.catalog), stars or 500, draws or 64, arguments.floor)
     elif arguments.what == "given":
         given(joint, flow, stars or 100, draws or 1000)
     else:
@@ -146,39 +153,100 @@ def _left_out(observations: Measurements, share: float) -> Tensor:
     return observations.measured & (order < share) & ~last
 
 
-def bands(joint: Posterior, catalog: Path, stars: int, draws: int, floor: float) -> None:
-    """Real stars: bias and scatter of what was measured less what the other bands predict.
+def bands(
+    joint: Posterior, flow: Posterior, catalog: Path, stars: int, draws: int, floor: float
+) -> None:
+    """Bias and scatter of what was measured less what the other bands predict.
 
-    A floor that the catalogue's errors contain is taken out: the model has its own.
+    By the joint network, and by the simulator at the flow's draws: what an exact answer would say.
+    Real stars, then mock ones. A floor that the catalogue's errors contain is taken out: the model
+    has its own.
     """
     table = read_table(catalog)
     rows = np.random.default_rng(0).permutation(len(table))[:stars]
     observations = leave_out_chromospheres(joint, Measurements.from_table(table[np.sort(rows)]))
-    known = joint.known(observations)
-    own = (known.sigma**2 - floor**2).clamp(min=SHARPEST**2).sqrt()
-    known = replace(known, sigma=torch.where(_is_band(joint, known), own, known.sigma))
-    print(f"{catalog.name}: {len(known)} stars, {draws} draws, floor {floor} taken out\n")
-    print("| band | stars | bias | scatter (MAD x 1.48) | catalogue error | predicted | cov. 68% |")
-    print("|---|---:|---:|---:|---:|---:|---:|")
+    real = joint.known(observations)
+    own = (real.sigma**2 - floor**2).clamp(min=SHARPEST**2).sqrt()
+    real = replace(real, sigma=torch.where(_is_band(joint, real), own, real.sigma))
+    mock = joint.known(joint.simulate(stars, seed=15)[1])
+    for label, known in ((f"{catalog.name}, floor {floor} taken out", real), ("mock stars", mock)):
+        print(f"\n{label}: {len(known)} stars, {draws} draws; {joint.name} | simulator\n")
+        print(
+            "| band | stars | catalogue error | with the noise model's floor "
+            "| bias | scatter (MAD x 1.48) | predicted | cov. 68% |"
+        )
+        print("|---|---:|---:|---:|---:|---:|---:|---:|")
+        for name in joint.channels:
+            if not name.startswith("prior_") and name != "parallax":
+                _print_band(joint, flow, known, name, draws)
+
+
+def _print_band(
+    joint: Posterior, flow: Posterior, known: Measurements, name: str, draws: int
+) -> None:
+    here = known.measured & (known.channel == joint.channels.index(name))
+    # Else nothing predicts the band.
+    others = (known.measured & ~here & _is_band(joint, known)).sum(1) >= FEWEST
+    some = (here.any(1) & others).nonzero().squeeze(-1)
+    if len(some) < 20:
+        return
+    value, sigma = ((x * here)[some].sum(1) for x in (known.value, known.sigma))
+    rest = known[some].without(here[some])
     generator = torch.Generator().manual_seed(0)
-    for name in joint.channels:
-        here = known.measured & (known.channel == joint.channels.index(name))
-        some = here.any(1).nonzero().squeeze(-1)
-        if name.startswith("prior_") or name == "parallax" or len(some) < 20:
-            continue
-        value, sigma = ((x * here)[some].sum(1) for x in (known.value, known.sigma))
-        predicted = joint.predict(known[some], [name], draws, sigma=SHARPEST, seed=4)[name]
-        noise = torch.randn(predicted.shape, generator=generator)
-        predicted = predicted + noise * (sigma**2 - SHARPEST**2).clamp(min=0).sqrt()
+    by_network = joint.predict(rest, [name], draws, sigma=SHARPEST, seed=4)[name]
+    more = (sigma**2 - SHARPEST**2).clamp(min=0).sqrt()
+    by_network = by_network + more * torch.randn(by_network.shape, generator=generator)
+    exact, noise = _simulated(flow, rest, name, sigma, draws, generator)
+    # A draw beyond the library has no magnitudes.
+    known_to_all = exact.isfinite().all(0)
+    value, sigma = value[known_to_all], sigma[known_to_all]
+    cells = []
+    for predicted in (by_network[:, known_to_all], exact[:, known_to_all]):
         low, middle, high = quantiles(predicted, [0.16, 0.5, 0.84])
         miss = value - middle
         inside = ((value > low) & (value < high)).float().mean()
-        print(
-            f"| {name} | {len(some)} | {miss.median():+.3f} "
-            f"| {1.4826 * (miss - miss.median()).abs().median():.3f} | {sigma.median():.3f} "
-            f"| {(0.5 * (high - low)).median():.3f} | {inside:.2f} |",
-            flush=True,
-        )
+        scatter = 1.4826 * (miss - miss.median()).abs().median()
+        numbers = (miss.median(), scatter, (0.5 * (high - low)).median(), inside)
+        cells.append([f"{float(x):{form}}" for x, form in zip(numbers, FORMATS, strict=True)])
+    low, high = quantiles(noise[:, known_to_all], [0.16, 0.84])
+    both = " | ".join(f"{network} / {other}" for network, other in zip(*cells, strict=True))
+    print(
+        f"| {name} | {len(value)} | {sigma.median():.3f} | {(0.5 * (high - low)).median():.3f} "
+        f"| {both} |",
+        flush=True,
+    )
+
+
+def _simulated(
+    flow: Posterior,
+    rest: Measurements,
+    name: str,
+    sigma: Tensor,
+    draws: int,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor]:
+    """Measured magnitudes (K, N) that the simulator makes of the flow's draws, and the noise in
+    them.
+
+    The brightness of each draw is what the other bands want of its colours: a distance that the
+    flow leaves a little wide would smear every band.
+    """
+    simulator, rest = Simulator(flow.config.simulator), flow.known(rest)
+    theta = flow.sample(rest, draws, seed=4).values[..., : len(flow.parameters)]
+    at = magnitudes(simulator, theta)
+    is_band = _is_band(flow, rest)
+    slot = rest.channel.masked_fill(~is_band, 0)
+    noise = simulator.instrument.noise
+    residual = (rest.value - at.gather(2, slot.expand(draws, -1, -1))).masked_fill(~is_band, 0.0)
+    variance = rest.sigma**2 + noise.at(slot).variance[:, 0, :, 0]
+    weight = torch.where(is_band, 1 / variance, 0.0)[:, None]
+    shift = amplitude(residual.transpose(0, 1), weight)[..., 0].T
+    unsure = weight.sum(-1).rsqrt().T * torch.randn(draws, len(rest), generator=generator)
+    band = simulator.config.bands.index(name)
+    errors = torch.zeros(at.shape[1:])
+    errors[:, band] = sigma
+    scatter = torch.stack([noise.scatter(errors, generator)[:, band] for _ in range(draws)])
+    return at[..., band] + shift + unsure + scatter, scatter
 
 
 def _is_band(joint: Posterior, known: Measurements) -> Tensor:

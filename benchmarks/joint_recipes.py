@@ -26,6 +26,11 @@ FLOW = SplineConfig(kind="spline", transforms=6, hidden=64, layers=2, bins=10)
 MOSTLY_POSTERIORS = Conditions(posterior=0.4, likelihood=0.15, joint=0.15, sparse=0.15, dense=0.15)
 """As published questions are; the other kinds are learned all the same."""
 
+POSTERIORS = Conditions(
+    posterior=0.8, likelihood=0.05, joint=0.05, sparse=0.05, dense=0.05, left_out=0.2
+)
+"""Where these are hard to learn: most rows teach the whole posterior."""
+
 FEW_GIVEN = Conditions(posterior=0.1, likelihood=0.1, joint=0.35, sparse=0.3, dense=0.15)
 """Where marginals are asked for."""
 
@@ -77,7 +82,7 @@ LARGER = SplineConfig(kind="spline", transforms=8, hidden=128, layers=2, bins=10
 RECIPES = {
     "gaussian_mixture": Recipe(flow=None, summary=64, dropout=0.3, bends=64, weight_decay=0.1),
     "gaussian_linear": Recipe(simulations=100_000, steps=4000),
-    "slcp": Recipe(simulations=100_000, steps=24_000, flow=LARGER),
+    "slcp": Recipe(simulations=100_000, steps=24_000, flow=LARGER, conditions=POSTERIORS),
     "hmm": Recipe(steps=4000, flow=None, graph=True, summary=32, layers=6, weight_decay=0.01),
     "normal": Recipe(simulations=100_000, flow=None, conditions=FEW_GIVEN),
 }

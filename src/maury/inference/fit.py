@@ -22,7 +22,14 @@ from maury.sky.bands import band
 from maury.sky.populations.brightness import apparent_magnitudes
 from maury.sky.populations.surveyed import SurveyedGalaxy
 
-__all__ = ["ENOUGH", "best_deviance", "largest_deviance", "poor_fit"]
+__all__ = [
+    "ENOUGH",
+    "amplitude",
+    "best_deviance",
+    "largest_deviance",
+    "magnitudes",
+    "poor_fit",
+]
 
 LIMIT = 25.0, 3.0
 """Largest deviance of a good fit: so much, and so much more for each measurement."""
@@ -100,14 +107,14 @@ def best_deviance(simulator: Simulator, known: Measurements, theta: Tensor) -> T
     slot = known.channel.masked_fill(~is_band, 0)
     measured = known.measured & is_band
     noise = simulator.instrument.noise.at(slot)
-    magnitudes = _magnitudes(simulator, theta).gather(2, slot.expand(len(theta), -1, -1))
-    residual = (known.value - magnitudes).masked_fill(~measured, 0.0)
+    at_theta = magnitudes(simulator, theta).gather(2, slot.expand(len(theta), -1, -1))
+    residual = (known.value - at_theta).masked_fill(~measured, 0.0)
     outside = ~torch.isfinite(residual).all(-1)
     residual = residual.nan_to_num(0.0).transpose(0, 1)
     sigma, measured = known.sigma[:, None], measured[:, None]
     if not simulator.config.placed:
         variance = sigma**2 + noise.variance[..., 0]
-        residual = residual - _amplitude(residual, torch.where(measured, 1 / variance, 0.0))
+        residual = residual - amplitude(residual, torch.where(measured, 1 / variance, 0.0))
     perfect = noise.log_likelihood(torch.zeros_like(residual[:, :1]), sigma, measured)
     missed = (perfect - noise.log_likelihood(residual, sigma, measured)).T
     missed = missed + _missed_parallax(simulator, known, theta)
@@ -115,17 +122,17 @@ def best_deviance(simulator: Simulator, known: Measurements, theta: Tensor) -> T
     return deviance.masked_fill(outside, torch.inf).amin(0)
 
 
-def _magnitudes(simulator: Simulator, theta: Tensor) -> Tensor:
+def magnitudes(simulator: Simulator, theta: Tensor) -> Tensor:
     """Magnitudes (K, N, B) at theta (K, N, D); but for an amplitude where there is no distance."""
     flat = theta.reshape(-1, theta.shape[-1])
     if isinstance(simulator.prior, SurveyedGalaxy):
-        magnitudes = apparent_magnitudes(simulator.table, simulator.prior.systems(flat))
+        found = apparent_magnitudes(simulator.table, simulator.prior.systems(flat))
     else:
-        magnitudes = simulator.table(flat)[0]
-    return magnitudes.reshape(*theta.shape[:-1], -1)
+        found = simulator.table(flat)[0]
+    return found.reshape(*theta.shape[:-1], -1)
 
 
-def _amplitude(residual: Tensor, weight: Tensor) -> Tensor:
+def amplitude(residual: Tensor, weight: Tensor) -> Tensor:
     """The shift (N, K, 1) that residuals (N, K, S) share: their mean without the outlying."""
     now = weight
     for _ in range(4):

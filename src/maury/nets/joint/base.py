@@ -123,6 +123,8 @@ class Units(nn.Module):
     config : JointConfig
     flow : ParameterFlow, optional
         Over the nodes that come first.
+    graph : Tensor (T, T) bool, optional
+        Along whose edges each node reads a summary of its own (`GraphReader`).
     """
 
     def __init__(
