@@ -31,6 +31,9 @@ POSTERIORS = Conditions(
 )
 """Where these are hard to learn: most rows teach the whole posterior."""
 
+ANY = Conditions(posterior=0.1, likelihood=0.05, joint=0.05, sparse=0.4, dense=0.4, left_out=0.2)
+"""Where any node may be given or asked, as the questions of tree and HMM have it."""
+
 FEW_GIVEN = Conditions(posterior=0.1, likelihood=0.1, joint=0.35, sparse=0.3, dense=0.15)
 """Where marginals are asked for."""
 
@@ -83,7 +86,15 @@ RECIPES = {
     "gaussian_mixture": Recipe(flow=None, summary=64, dropout=0.3, bends=64, weight_decay=0.1),
     "gaussian_linear": Recipe(simulations=100_000, steps=4000),
     "slcp": Recipe(simulations=100_000, steps=24_000, flow=LARGER, conditions=POSTERIORS),
-    "hmm": Recipe(steps=4000, flow=None, graph=True, summary=32, layers=6, weight_decay=0.01),
+    "hmm": Recipe(
+        steps=4000,
+        flow=None,
+        graph=True,
+        summary=32,
+        layers=6,
+        weight_decay=0.01,
+        conditions=ANY,
+    ),
     "normal": Recipe(simulations=100_000, flow=None, conditions=FEW_GIVEN),
 }
 """Of tasks that want one: chosen by the loss of simulations not trained on, but for normal."""
