@@ -111,7 +111,8 @@ def errors(
 
 def main() -> None:
     made = recipe("normal")
-    network, scales = train(Normal(), made.simulations, made.steps, seed=0)
+    trained = train(Normal(), made.simulations, made.steps, seed=0)
+    (network,), scales = trained.networks, trained.scales
     places = Normal().sample(PLACES, torch.Generator().manual_seed(1))
     print("| given | asked | mean | deviation | correlation | log density |")
     print("|---|---|---:|---:|---:|---:|")

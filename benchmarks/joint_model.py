@@ -2,9 +2,10 @@
 
     python benchmarks/joint_model.py two_moons --calls 10
 
-One network for each task and seed is trained as the task's recipe says (`joint_recipes`), a tenth
-of the simulations held out, and then answers all of the task's questions. One line for each
-question goes to --output (CSV), so that a long list may be made in parts; the means are printed.
+For each task and seed one network, or several of which each holds out another tenth of the same
+simulations, is trained as the task's recipe says (`joint_recipes`), and then answers all of the
+task's questions; several pool their draws. One line for each question goes to --output (CSV), so
+that a long list may be made in parts; the means are printed.
 """
 
 from __future__ import annotations
@@ -43,6 +44,9 @@ UNITS_SHARE = 0.85
 CHECKS = 40
 """Looks at the held-out simulations, evenly through each part of the training; the best weights are
 kept."""
+
+PARTS = 10
+"""Of the simulations, of which a network holds one out."""
 
 ROUNDS = 50
 """Draws outside of a uniform prior are drawn anew, so often."""
@@ -83,18 +87,33 @@ class Scales:
         return LINEAR * torch.sinh(z / LINEAR) * self.scale[nodes] + self.centre[nodes]
 
 
-def train(task: Task, simulations: int, steps: int, seed: int) -> tuple[JointDensity, Scales]:
-    """A network for the task from so many of its simulations.
+@dataclass(frozen=True)
+class Trained:
+    """Networks of the same simulations, and the scales that all of them read."""
 
-    Units of latent nodes are learned first, several times as fast as the velocity; the velocity
-    then, in units that stand still.
-    """
+    networks: list[JointDensity]
+    scales: Scales
+
+
+def train(task: Task, simulations: int, steps: int, seed: int) -> Trained:
+    """As many networks as the task's recipe says, from so many of its simulations."""
     generator = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)
     values = task.sample(simulations, generator)
     scales = Scales.of(values)
-    z = scales.to_real(values)
-    held_out, z = z[: simulations // 10], z[simulations // 10 :]
+    parts = scales.to_real(values).split(math.ceil(simulations / PARTS))
+    networks = []
+    for held_out in range(recipe(task.name).members):
+        others = torch.cat([part for number, part in enumerate(parts) if number != held_out])
+        networks.append(_train_one(task, others, parts[held_out], steps, generator))
+    return Trained(networks, scales)
+
+
+def _train_one(
+    task: Task, z: Tensor, held_out: Tensor, steps: int, generator: torch.Generator
+) -> JointDensity:
+    """Units of latent nodes are learned first, several times as fast as the velocity; the velocity
+    then, in units that stand still."""
     made = recipe(task.name)
     flow = None
     if made.flow is not None:
@@ -107,7 +126,7 @@ def train(task: Task, simulations: int, steps: int, seed: int) -> tuple[JointDen
         (_loss, steps - of_units, RATE, WEIGHT_DECAY),
     ):
         network = _best(network, loss, task, z, held_out, count, rate, decay, generator)
-    return network, scales
+    return network
 
 
 def _best(
@@ -177,31 +196,46 @@ def _split(z: Tensor, given: Tensor, latent: Tensor) -> tuple[Nodes, Tensor]:
     return Nodes.split(identity, z, torch.zeros_like(z), given, latent)
 
 
-@torch.no_grad()
-def answer(
-    network: JointDensity, scales: Scales, task: Task, case: Case, calls: int, seed: int
-) -> Tensor:
+def answer(trained: Trained, task: Task, case: Case, calls: int, seed: int) -> Tensor:
     """As many draws of the latent nodes as the reference has, all of them where the prior is."""
+    generator = torch.Generator().manual_seed(seed)
+    shares = torch.arange(len(case.reference)).chunk(len(trained.networks))
+    drawn = [
+        _draws(network, trained.scales, task, case, len(share), calls, generator)
+        for network, share in zip(trained.networks, shares, strict=True)
+    ]
+    return torch.cat(drawn)
+
+
+@torch.no_grad()
+def _draws(
+    network: JointDensity,
+    scales: Scales,
+    task: Task,
+    case: Case,
+    count: int,
+    calls: int,
+    generator: torch.Generator,
+) -> Tensor:
     z = scales.to_real(case.values[None])
     nodes, _ = _split(z, case.given[None], ~case.given[None])
     condition = network.condition(nodes)
     latent = (~case.given).nonzero().squeeze(-1)
-    generator = torch.Generator().manual_seed(seed)
 
     def field(y: Tensor, phi: float) -> Tensor:
         return network.field(condition, y, y.new_full((1,), phi))
 
     first, kept = network.path.first, case.reference[:0]
     for _ in range(ROUNDS):
-        y = torch.randn(1, *case.reference.shape, generator=generator)
+        y = torch.randn(1, count, len(latent), generator=generator)
         if calls <= 10:
             y = multistep(field, y, angles(first, calls))
         else:
             y = midpoint(field, y, angles(first, calls // 2))
         drawn = scales.to_values(network.to_values(condition, y)[0], latent)
         kept = torch.cat([kept, drawn[_possible(task, drawn, latent)]])
-        if len(kept) >= len(case.reference):
-            return kept[: len(case.reference)]
+        if len(kept) >= count:
+            return kept[:count]
     raise MauryError(f"{task.name}: draws lie outside of the prior; train for longer")
 
 
@@ -232,11 +266,11 @@ def main() -> None:
     scores: dict[int, list[float]] = {calls: [] for calls in args.calls}
     for seed in range(args.first_seed, args.first_seed + args.seeds):
         began = time.process_time()
-        network, scales = train(task, simulations, steps, seed)
+        trained = train(task, simulations, steps, seed)
         seconds = time.process_time() - began
         for number, case in enumerate(cases):
             for calls in args.calls:
-                draws = answer(network, scales, task, case, calls, seed)
+                draws = answer(trained, task, case, calls, seed)
                 score = c2st(case.reference, draws)
                 scores[calls].append(score)
                 row = [task.name, simulations, seed, steps, f"{seconds:.0f}"]

@@ -46,6 +46,8 @@ class Recipe:
     ----------
     simulations, steps : int
         As published figures have it; and how long to train.
+    members : int
+        Networks that pool their draws: what each learns by heart of few simulations is its own.
     flow : SplineConfig, optional
         Of the parameters, which have bends without it, as data have.
     graph : bool
@@ -64,6 +66,7 @@ class Recipe:
 
     simulations: int = 10_000
     steps: int = 8000
+    members: int = 1
     flow: SplineConfig | None = FLOW
     graph: bool = False
     summary: int = 128
@@ -83,6 +86,7 @@ LARGER = SplineConfig(kind="spline", transforms=8, hidden=128, layers=2, bins=10
 """For sharp answers of many shapes, where simulations are many."""
 
 RECIPES = {
+    "two_moons": Recipe(members=3),
     "gaussian_mixture": Recipe(flow=None, summary=64, dropout=0.3, bends=64, weight_decay=0.1),
     "gaussian_linear": Recipe(simulations=100_000, steps=4000),
     "slcp": Recipe(simulations=100_000, steps=24_000, flow=LARGER, conditions=POSTERIORS),
