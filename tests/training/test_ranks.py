@@ -25,6 +25,27 @@ from maury.training.ranks import join
 from maury.training.stream import Batch
 
 PROCESSES = 2
+PART = """
+import sys
+from pathlib import Path
+
+import torch
+
+from maury.training.ranks import join
+
+
+def threads():
+    return " ".join(path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm"))
+
+
+ranks = join("cpu")
+weights = [torch.ones(3, requires_grad=True)]
+torch.optim.Adam(weights)
+ranks.add([torch.ones(3)])
+during = threads()
+ranks.leave()
+Path(sys.argv[1], str(ranks.rank)).write_text(f"{during}\\n{threads()}")
+"""
 
 
 def launch(function: Callable[..., Any], *arguments: object) -> dict[int, Any]:
@@ -112,6 +133,21 @@ def test_torchrun_goes_on_where_one_process_stopped(
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("model written") == 1
     assert_equal(whole, folder)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are named in /proc")
+def test_no_thread_outlasts_the_processes_parting(tmp_path: Path) -> None:
+    """One that is left crashes some of the processes at their end, after all the work."""
+    script = tmp_path / "part.py"
+    script.write_text(PART)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command = [*torchrun, "--nproc-per-node", str(PROCESSES), str(script), str(tmp_path)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    for rank in range(PROCESSES):
+        during, after = (tmp_path / str(rank)).read_text().splitlines()
+        assert "gloo" in during
+        assert "gloo" not in after
 
 
 def test_processes_cut_a_batch_by_themselves_and_stop_together(

@@ -11,6 +11,7 @@ that is resumed is not the uninterrupted one to the last bit.
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -100,6 +101,10 @@ def join(device: str) -> Ranks:
     count = int(os.environ["WORLD_SIZE"]) if "TORCHELASTIC_RUN_ID" in os.environ else 1
     if count == 1:
         return Ranks(own)
+    # Whatever torch imports later (its optimizers bring this) takes the group of all processes as
+    # a default of its functions and keeps it alive: its threads would then outlast `leave`, and
+    # crash the process now and then at its end.
+    importlib.import_module("torch.distributed.fsdp")
     neighbours = int(os.environ["LOCAL_WORLD_SIZE"])
     if own.type == "cuda":
         own = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
