@@ -34,12 +34,15 @@ from maury.nets.joint.samplers import angles, midpoint, multistep
 from maury.training.average import MovingAverage
 
 BATCH = 256
-RATE_OF_UNITS, RATE = 4e-3, 1e-3
+RATE_OF_UNITS, RATE_OF_BENDS, RATE = 4e-3, 2e-3, 1e-3
 WEIGHT_DECAY = 1e-3
 """Of the velocity."""
 
 UNITS_SHARE = 0.85
 """Of the steps: the units of latent nodes learn before the velocity does."""
+
+BENDS_SHARE = 0.3
+"""Of these steps: bends learn on without dropout."""
 
 CHECKS = 40
 """Looks at the held-out simulations, evenly through each part of the training; the best weights are
@@ -54,9 +57,6 @@ ROUNDS = 50
 TAIL = 4.0
 """The flow of the parameters ends here, as that of stars does."""
 
-LINEAR = 3.0
-"""Standardised data beyond so many widths enter as logarithms."""
-
 Loss = Callable[[JointDensity, Nodes, Tensor, torch.Generator], Tensor]
 
 
@@ -67,24 +67,27 @@ class Scales:
     Parameters
     ----------
     centre, scale : Tensor (T,)
+    linear : float
+        Values beyond so many scales enter as logarithms.
     """
 
     centre: Tensor
     scale: Tensor
+    linear: float
 
     @classmethod
-    def of(cls, values: Tensor) -> Scales:
+    def of(cls, values: Tensor, linear: float) -> Scales:
         """The scales that simulations (N, T) call for."""
         low, middle, high = torch.quantile(values, torch.tensor([0.16, 0.5, 0.84]), dim=0)
-        return cls(middle, (high - low) / 2)
+        return cls(middle, (high - low) / 2, linear)
 
     def to_real(self, values: Tensor) -> Tensor:
         z = (values - self.centre) / self.scale
-        return LINEAR * torch.asinh(z / LINEAR)
+        return self.linear * torch.asinh(z / self.linear)
 
     def to_values(self, z: Tensor, nodes: Tensor) -> Tensor:
         """Values (..., L) of the nodes (L,)."""
-        return LINEAR * torch.sinh(z / LINEAR) * self.scale[nodes] + self.centre[nodes]
+        return self.linear * torch.sinh(z / self.linear) * self.scale[nodes] + self.centre[nodes]
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ def train(task: Task, simulations: int, steps: int, seed: int) -> Trained:
     generator = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)
     values = task.sample(simulations, generator)
-    scales = Scales.of(values)
+    scales = Scales.of(values, recipe(task.name).linear)
     parts = scales.to_real(values).split(math.ceil(simulations / PARTS))
     networks = []
     for held_out in range(recipe(task.name).members):
@@ -113,20 +116,23 @@ def _train_one(
     task: Task, z: Tensor, held_out: Tensor, steps: int, generator: torch.Generator
 ) -> JointDensity:
     """Units of latent nodes are learned first, several times as fast as the velocity; the velocity
-    then, in units that stand still."""
+    then, in units that stand still. In between bends learn on without dropout, where the summary
+    had any: with it they learn a shape that it blurs."""
     made = recipe(task.name)
     flow = None
     if made.flow is not None:
         flow = ParameterFlow(task.parameters, made.summary, made.flow, tail=TAIL)
     graph = graph_edges(task.edges(), undirected=True) if made.graph else None
     network = JointDensity(z.shape[1], made.config(), flow, graph)
+    given = task, z, held_out, generator
     of_units = round(UNITS_SHARE * steps)
-    for loss, count, rate, decay in (
-        (_loss_of_units, of_units, RATE_OF_UNITS, made.weight_decay),
-        (_loss, steps - of_units, RATE, WEIGHT_DECAY),
-    ):
-        network = _best(network, loss, task, z, held_out, count, rate, decay, generator)
-    return network
+    of_bends = round(BENDS_SHARE * of_units) if made.dropout else 0
+    fast = RATE_OF_UNITS, made.weight_decay
+    network = _best(network.train(), _loss_of_units, *given, of_units - of_bends, *fast)
+    if of_bends:
+        network.base.bends.requires_grad_(True)
+        network = _best(network, _loss_of_units, *given, of_bends, RATE_OF_BENDS, 0.0)
+    return _best(network, _loss, *given, steps - of_units, RATE, WEIGHT_DECAY)
 
 
 def _best(
@@ -135,13 +141,12 @@ def _best(
     task: Task,
     z: Tensor,
     held_out: Tensor,
+    generator: torch.Generator,
     steps: int,
     rate: float,
     weight_decay: float,
-    generator: torch.Generator,
 ) -> JointDensity:
-    """The network by whose averaged weights held-out simulations have the least loss."""
-    network.train()
+    """The network, at rest, by whose averaged weights held-out simulations have the least loss."""
     parameters = [p for p in network.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=weight_decay)
     average = MovingAverage(network, 0.999)

@@ -62,6 +62,8 @@ class Recipe:
         Width of the networks of bends.
     weight_decay : float
         While units are learned.
+    linear : float
+        Standardised values beyond so many widths enter as logarithms.
     conditions : Conditions
         How often each kind of question is asked in training.
     """
@@ -76,6 +78,7 @@ class Recipe:
     dropout: float = 0.0
     bends: int = 32
     weight_decay: float = 1e-3
+    linear: float = 3.0
     conditions: Conditions = MOSTLY_POSTERIORS
 
     def config(self) -> JointConfig:
@@ -89,7 +92,9 @@ LARGER = SplineConfig(kind="spline", transforms=8, hidden=128, layers=2, bins=10
 
 RECIPES = {
     "two_moons": Recipe(members=3),
-    "gaussian_mixture": Recipe(flow=None, summary=64, dropout=0.3, bends=64, weight_decay=0.1),
+    "gaussian_mixture": Recipe(
+        members=3, flow=None, summary=64, dropout=0.3, bends=64, weight_decay=0.1, linear=100.0
+    ),
     "gaussian_linear": Recipe(simulations=100_000, steps=4000),
     "slcp": Recipe(simulations=100_000, steps=24_000, flow=LARGER, conditions=POSTERIORS),
     "hmm": Recipe(
