@@ -60,8 +60,6 @@ class Recipe:
         In there.
     bends : int
         Width of the networks of bends.
-    bins : int
-        Of their splines.
     weight_decay : float
         While units are learned.
     linear : float
@@ -79,7 +77,6 @@ class Recipe:
     layers: int = 2
     dropout: float = 0.0
     bends: int = 32
-    bins: int = 8
     weight_decay: float = 1e-3
     linear: float = 3.0
     conditions: Conditions = MOSTLY_POSTERIORS
@@ -87,9 +84,7 @@ class Recipe:
     def config(self) -> JointConfig:
         sizes = {"width": self.summary, "layers": self.layers, "feedforward": 2 * self.summary}
         summary = CONFIG.summary.model_copy(update=sizes | {"dropout": self.dropout})
-        return CONFIG.model_copy(
-            update={"summary": summary, "bends": self.bends, "bins": self.bins}
-        )
+        return CONFIG.model_copy(update={"summary": summary, "bends": self.bends})
 
 
 LARGER = SplineConfig(kind="spline", transforms=8, hidden=128, layers=2, bins=10)
@@ -98,14 +93,7 @@ LARGER = SplineConfig(kind="spline", transforms=8, hidden=128, layers=2, bins=10
 RECIPES = {
     "two_moons": Recipe(members=3),
     "gaussian_mixture": Recipe(
-        members=3,
-        flow=None,
-        summary=64,
-        dropout=0.3,
-        bends=64,
-        bins=16,
-        weight_decay=0.1,
-        linear=100.0,
+        members=3, flow=None, summary=64, dropout=0.3, bends=64, weight_decay=0.1, linear=100.0
     ),
     "gaussian_linear": Recipe(simulations=100_000, steps=4000),
     "slcp": Recipe(simulations=100_000, steps=24_000, flow=LARGER, conditions=POSTERIORS),

@@ -78,11 +78,10 @@ class JointConfig(_Config):
     """Sizes of `maury.nets.joint.density.JointDensity`, and the path it learns along.
 
     ``summary`` is the deep set on which the units of latent nodes rest, ``bends`` the width of the
-    networks by which one latent node follows others and ``bins`` those of their splines, ``flow`` a
-    flow of the parameters' own: of their values, as a network of posteriors has it, or of their
-    values in units that follow the given nodes in proportion (``flow_in_units``). Of stars in
-    training, the share ``velocity_share`` teaches the velocity, too, which costs several times as
-    much.
+    networks by which one latent node follows others, ``flow`` a flow of the parameters' own: of
+    their values, as a network of posteriors has it, or of their values in units that follow the
+    given nodes in proportion (``flow_in_units``). Of stars in training, the share
+    ``velocity_share`` teaches the velocity, too, which costs several times as much.
     """
 
     kind: Literal["joint"] = "joint"
@@ -95,7 +94,6 @@ class JointConfig(_Config):
         kind="deep_set", width=128, layers=2, feedforward=256, frequencies=(1.0, 3.0)
     )
     bends: int = Field(32, gt=0)
-    bins: int = Field(8, gt=0)
     flow: SplineConfig | None = None
     flow_in_units: bool = False
     path: PathName = "flow matching"

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from maury.nets.config import JointConfig, SplineConfig
+from maury.nets.joint.bends import FORM
 from maury.nets.joint.density import JointDensity
 from maury.nets.joint.flowing import ParameterFlow
 from maury.nets.joint.nodes import Nodes
@@ -55,9 +56,9 @@ def unbend() -> Callable[[JointDensity], None]:
     def unbend(network: JointDensity) -> None:
         base = network.base
         base.bends.last.zero_()
-        first, end = sum(base.parts[:2]), sum(base.parts[:3])
+        first = sum(base.parts[: base.parts.index(FORM)])
         for part in (base.heads.weight, base.heads.bias):
-            part[:, first:end] = 0.0
+            part[:, first : first + FORM] = 0.0
 
     return unbend
 

@@ -4,17 +4,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from maury.nets.joint.bends import Bends, Bent
-from maury.nets.splines import parameters_per_spline
+from maury.nets.joint.bends import FORM, Bends, Bent
 
-NODES, HIDDEN, BINS = 5, 6, 7
-FORM = parameters_per_spline(BINS)
+NODES, HIDDEN = 5, 6
 
 
 @pytest.fixture
 def bends() -> Bends:
     torch.manual_seed(0)
-    bends = Bends(NODES, HIDDEN, BINS)
+    bends = Bends(NODES, HIDDEN)
     with torch.no_grad():
         bends.last.normal_()
         bends.follows.normal_()
@@ -103,9 +101,7 @@ def test_rows_are_as_they_were_alone(bends: Bends) -> None:
 
 def test_new_bends_are_none() -> None:
     v = values(2)
-    r, log_slope = bent(
-        Bends(NODES, HIDDEN, BINS).double(), "+++++", "++o..", shape=0.0
-    ).straighten(v)
+    r, log_slope = bent(Bends(NODES, HIDDEN).double(), "+++++", "++o..", shape=0.0).straighten(v)
     torch.testing.assert_close(r, v)
     torch.testing.assert_close(log_slope, torch.zeros_like(v), atol=1e-5, rtol=0)
 
@@ -113,7 +109,7 @@ def test_new_bends_are_none() -> None:
 def test_a_thin_curved_sheet_is_learned() -> None:
     """The nearest normal density of a parabola is as wide as the parabola is high."""
     torch.manual_seed(0)
-    bends = Bends(2, 16, BINS)
+    bends = Bends(2, 16)
     generator = torch.Generator().manual_seed(0)
     optimizer = torch.optim.Adam(bends.parameters(), 1e-2)
     x = torch.randn(4096, generator=generator)

@@ -24,12 +24,11 @@ from maury.errors import MauryError
 from maury.nets.config import JointConfig
 from maury.nets.deep_set import DeepSet
 from maury.nets.flow import bounded
-from maury.nets.joint.bends import Bends, Bent
+from maury.nets.joint.bends import FORM, Bends, Bent
 from maury.nets.joint.flowing import Flowing, ParameterFlow
 from maury.nets.joint.graph_reader import GraphReader
 from maury.nets.joint.nodes import Nodes, Side
 from maury.nets.joint.transformer import Reader
-from maury.nets.splines import parameters_per_spline
 
 __all__ = ["Base", "Units", "cost", "of_slots"]
 
@@ -141,8 +140,8 @@ class Units(nn.Module):
         self.flow, self.flow_in_units = flow, config.flow_in_units
         width, inner = config.width, config.summary.width
         self.summary = _reader(identities, config, graph)
-        self.bends = Bends(identities, config.bends, config.bins)
-        self.parts = [2, RANK, parameters_per_spline(config.bins), RANK, config.bends]
+        self.bends = Bends(identities, config.bends)
+        self.parts = [2, RANK, FORM, RANK, config.bends]
         self.hidden = nn.Sequential(nn.Linear(inner, inner), nn.GELU())
         # What nodes of a graph hear is alike, whichever they are.
         self.heads = Heads(identities if graph is None else 1, inner, sum(self.parts))

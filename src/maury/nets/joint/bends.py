@@ -24,10 +24,16 @@ from torch import Tensor, nn
 from maury.nets.flow import bounded
 from maury.nets.splines import Knots, knots, parameters_per_spline, spline_forward, spline_inverse
 
-__all__ = ["Bends", "Bent"]
+__all__ = ["FORM", "Bends", "Bent"]
+
+BINS = 8
+"""Of each spline."""
 
 BOUND = 6.0
 """Splines act within +-this."""
+
+FORM = parameters_per_spline(BINS)
+"""Numbers that describe one spline."""
 
 FARTHEST = 10.0
 """What the networks see of a node levels off at this value."""
@@ -48,12 +54,10 @@ class Bent:
         Slots that bend; others stay as they are.
     shown : Tensor (N, L) bool
         Slots that the networks of others read, those that bend among them; others are zero to all.
-    steer, form : Tensor (N, U, H), (N, U, F)
-        What the given nodes add to the networks' hidden units, and to the F numbers of each spline.
-    first, second, bias, last : Tensor (U, U, H), (U, H, H), (U, H), (U, H, 2 + F)
+    steer, form : Tensor (N, U, H), (N, U, FORM)
+        What the given nodes add to the networks' hidden units, and to the splines.
+    first, second, bias, last : Tensor (U, U, H), (U, H, H), (U, H), (U, H, 2 + FORM)
         The networks of the U nodes; ``first`` is zero for nodes that do not come before.
-    bins : int
-        Of each spline.
     """
 
     place: Tensor
@@ -65,7 +69,6 @@ class Bent:
     second: Tensor
     bias: Tensor
     last: Tensor
-    bins: int
 
     def __getitem__(self, rows: slice | Tensor) -> Bent:
         return replace(
@@ -116,7 +119,7 @@ class Bent:
         h = F.silu(torch.einsum("nkuh,uhg->nkug", h, self.second[nodes]) + self.bias[nodes])
         numbers = torch.einsum("nkuh,uho->onku", h, self.last[nodes])
         form = numbers[2:] + self.form[:, nodes].movedim(-1, 0)[:, :, None]
-        return numbers[0], bounded(numbers[1], STEEPEST), knots(form, self.bins)
+        return numbers[0], bounded(numbers[1], STEEPEST), knots(form, BINS)
 
 
 class Bends(nn.Module):
@@ -128,21 +131,19 @@ class Bends(nn.Module):
         Number of different nodes; each may follow those of lower number.
     hidden : int
         Width H of the two hidden layers.
-    bins : int
-        Of each spline.
     """
 
     earlier: Tensor
 
-    def __init__(self, identities: int, hidden: int, bins: int) -> None:
+    def __init__(self, identities: int, hidden: int) -> None:
         super().__init__()
-        self.identities, self.hidden, self.bins = identities, hidden, bins
+        self.identities, self.hidden = identities, hidden
         # Few nodes are latent at once: of the columns most are zero.
         self.first = _uniform(identities, identities, hidden, fan_in=8)
         self.follows = nn.Parameter(torch.zeros(identities, identities, hidden))
         self.second = _uniform(identities, hidden, hidden, fan_in=hidden)
         self.bias = nn.Parameter(torch.zeros(identities, hidden))
-        self.last = nn.Parameter(torch.zeros(identities, hidden, 2 + parameters_per_spline(bins)))
+        self.last = nn.Parameter(torch.zeros(identities, hidden, 2 + FORM))
         earlier = torch.ones(identities, identities).tril(-1)[..., None]
         self.register_buffer("earlier", earlier, persistent=False)
 
@@ -180,7 +181,6 @@ class Bends(nn.Module):
             second=self.second[which],
             bias=self.bias[which],
             last=self.last[which],
-            bins=self.bins,
         )
 
 
